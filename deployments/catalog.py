@@ -1,0 +1,36 @@
+"""Which kinds of models there are: joins their specs, and loads the code of one only when it is built."""
+
+from typing import Annotated, assert_never
+
+from pydantic import Field
+
+from deployments.diffusion.spec import DiffusionSpec
+from deployments.fakes import EchoSpec
+from deployments.model import Model
+from deployments.typesetter.spec import TypesetterSpec
+from deployments.upscaler.spec import UpscalerSpec
+
+ModelSpec = Annotated[DiffusionSpec | TypesetterSpec | UpscalerSpec | EchoSpec, Field(discriminator="kind")]
+
+
+def build_model(name: str, spec: ModelSpec) -> Model:
+    """The model that `spec` describes, not loaded yet."""
+    match spec:
+        case DiffusionSpec():
+            from deployments.diffusion.model import DiffusionModel
+
+            return DiffusionModel(name, spec)
+        case TypesetterSpec():
+            from deployments.typesetter.model import TypesetterModel
+
+            return TypesetterModel(name, spec)
+        case UpscalerSpec():
+            from deployments.upscaler.model import UpscalerModel
+
+            return UpscalerModel(name, spec)
+        case EchoSpec():
+            from deployments.fakes import EchoModel
+
+            return EchoModel(name, spec)
+        case _:
+            assert_never(spec)

@@ -1,0 +1,140 @@
+"""An echo model that ships with the code: a flat picture after a known time, or a known failure.
+
+For tests of everything around a model, for load tests with known service times, and for benchmarks of
+the router. It is a real deployment with a real queue; only the picture is trivial.
+"""
+
+import asyncio
+import time
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from deployments import errors, images
+from deployments.model import PartialSink
+from deployments.spec import BaseSpec
+from deployments.types import EncodedImage, ModelLoad, Pixels, RenderRequest, RenderResult, StageReceipt
+
+
+class EchoSpec(BaseSpec):
+    """`latency_ms` per request, at most `concurrency` at once (0: unbounded).
+
+    `fails_with` makes every request whose prompt contains `fails_on` (default: all) fail that way;
+    "torch_out_of_memory" raises torch's own error class.
+    """
+
+    kind: Literal["echo"]
+    latency_ms: Annotated[float, Field(ge=0)] = 0.0
+    concurrency: Annotated[int, Field(ge=0)] = 0
+    capability: Literal["generate", "upscale"] = "generate"
+    scale: Annotated[int, Field(ge=1, le=8)] = 1
+    default_width: int = 64
+    default_height: int = 64
+    fails_with: Literal["torch_out_of_memory", "model_error", "crash", "capacity", "hang"] | None = None
+    fails_on: str = ""
+
+
+class EchoModel:
+    """Paints the whole image in a colour derived from the seed."""
+
+    revision = "echo-1"
+
+    def __init__(self, name: str, spec: EchoSpec) -> None:
+        self._name = name
+        self._spec = spec
+        self._slots = asyncio.Semaphore(spec.concurrency) if spec.concurrency else None
+        self._running = 0
+        self._waiting = 0
+
+    async def load(self) -> None:
+        return None
+
+    async def render(self, request: RenderRequest, on_partial: PartialSink | None = None) -> RenderResult:
+        if self._spec.fails_with and self._spec.fails_on in request.prompt:
+            await self._fail()
+        started = time.perf_counter()
+        if self._slots is None:
+            await self._work()
+        else:
+            self._waiting += 1
+            try:
+                await self._slots.acquire()
+            finally:
+                self._waiting -= 1
+            try:
+                started = time.perf_counter()
+                await self._work()
+            finally:
+                self._slots.release()
+        return self._result(request, (time.perf_counter() - started) * 1000)
+
+    async def _work(self) -> None:
+        self._running += 1
+        try:
+            if self._spec.latency_ms:
+                await asyncio.sleep(self._spec.latency_ms / 1000)
+        finally:
+            self._running -= 1
+
+    async def _fail(self) -> None:
+        match self._spec.fails_with:
+            case "torch_out_of_memory":
+                import torch
+
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+            case "model_error":
+                raise RuntimeError("the echo model was told to fail")
+            case "capacity":
+                raise errors.CapacityRefused("the echo model was told to be full", 1.0)
+            case "crash":
+                import os
+                import signal
+
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "hang":
+                await asyncio.Event().wait()
+
+    def _result(self, request: RenderRequest, run_ms: float) -> RenderResult:
+        pixels = self._pixels(request)
+        image: Pixels | EncodedImage = pixels
+        if request.encoding is not None:
+            image = images.encode(pixels, request.encoding)
+        height, width = pixels.shape[:2]
+        receipt = StageReceipt(
+            model=self._name,
+            revision=self.revision,
+            width=width,
+            height=height,
+            queue_ms=0.0,
+            run_ms=run_ms,
+            seed=request.seed,
+            pixels_sha256=images.sha256(pixels),
+        )
+        return RenderResult(image, receipt)
+
+    def _pixels(self, request: RenderRequest) -> Pixels:
+        if self._spec.capability == "upscale":
+            if request.image is None:
+                raise errors.InvalidRequest("an upscaler needs an image", "image")
+            return np.ascontiguousarray(
+                request.image.repeat(self._spec.scale, axis=0).repeat(self._spec.scale, axis=1)
+            )
+        colour = np.frombuffer(request.seed.to_bytes(8, "little"), np.uint8)[:3]
+        return np.broadcast_to(colour, (request.height, request.width, 3)).copy()
+
+    def load_report(self) -> ModelLoad:
+        per_slot = self._spec.latency_ms / max(1, self._spec.concurrency)
+        return ModelLoad(
+            wait_ms=self._waiting * per_slot,
+            overhead_ms=self._spec.latency_ms,
+            running=self._running,
+            queued=self._waiting,
+            observed=1,
+        )
+
+    def check_health(self) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None

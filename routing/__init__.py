@@ -1,0 +1,4 @@
+"""The policy engine: which model, in which order, inside which budget.
+
+Pure Python: no Ray, no torch, no HTTP.
+"""

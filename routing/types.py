@@ -1,0 +1,164 @@
+"""What the policy engine takes in and gives out.
+
+Everything a decision depends on is here as a value: the request, the facts about models, what is known
+of their load, and the time. Nothing here performs I/O.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Capability(StrEnum):
+    """What a model can do for an image. A stage chain starts with GENERATE or EDIT."""
+
+    GENERATE = "generate"
+    EDIT = "edit"
+    UPSCALE = "upscale"
+    TYPESET = "typeset"
+    DENOISE = "denoise"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    OK = "ok"
+    REFUSED_CAPACITY = "refused_capacity"
+    REFUSED_BUDGET = "refused_budget"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    OUT_OF_MEMORY = "out_of_memory"
+    MODEL_ERROR = "model_error"
+    MODEL_GONE = "model_gone"
+    CONTENT_REFUSED = "content_refused"
+    UNSUPPORTED = "unsupported"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class AssetRequest:
+    """What a policy may look at. `model` is what the caller asked for, "auto" when the policy decides.
+
+    `width` and `height` are of the image the caller wants, None when the route's model may choose.
+    """
+
+    prompt: str
+    asset: str | None = None
+    model: str = "auto"
+    tenant: str | None = None
+    width: int | None = None
+    height: int | None = None
+    quality: str | None = None
+    n: int = 1
+    steps: int | None = None
+    deterministic: bool = False
+    needs: Capability = Capability.GENERATE
+    labels: Mapping[str, str] = field(default_factory=dict)
+    max_latency_ms: float | None = None
+    sticky_key: str | None = None
+    priority: str = "interactive"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What does not change while a model is deployed.
+
+    `scale` is the factor by which an upscaler grows an image. `max_pixels` bounds the output.
+    `prior_*` predict a model that has not been observed yet (same formula as ModelState).
+    """
+
+    name: str
+    capabilities: frozenset[Capability]
+    scale: int = 1
+    max_pixels: int | None = None
+    default_width: int = 512
+    default_height: int = 512
+    default_steps: int = 1
+    deterministic: bool = True
+    usd_per_image: float = 0.0
+    usd_per_gpu_s: float = 0.0
+    prior_overhead_ms: float = 0.0
+    prior_step_ms: float = 0.0
+    prior_step_ms_per_megapixel: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """What is known of a model now. `observed_at_s` is on the clock that `now_s` of a decision is on.
+
+    Predicted time of a stage =
+    `wait_ms + overhead_ms + steps * (step_ms + step_ms_per_megapixel * width * height / 1e6)`.
+    """
+
+    available: bool = True
+    wait_ms: float = 0.0
+    overhead_ms: float = 0.0
+    step_ms: float = 0.0
+    step_ms_per_megapixel: float = 0.0
+    observed: int = 0
+    observed_at_s: float = 0.0
+    breaker_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything known about the models at one moment. Models that are missing are unknown: priors apply."""
+
+    models: Mapping[str, ModelState] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStage:
+    """One model call. `width` and `height` are of the stage's output, in pixels."""
+
+    model: str
+    capability: Capability
+    width: int
+    height: int
+    steps: int | None
+    predicted_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Stages that run one after the other. `rung` is 0 for what the route promises, more when downgraded."""
+
+    stages: tuple[PlannedStage, ...]
+    rung: int = 0
+
+    @property
+    def predicted_ms(self) -> float:
+        return sum(stage.predicted_ms for stage in self.stages)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(stage.model for stage in self.stages)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a candidate is not in the chain, in words a person understands."""
+
+    models: tuple[str, ...]
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What will happen to a request. `chain` is in the order of trying; empty means refused.
+
+    `budget_ms` is the end-to-end budget, None for unlimited. `raster` is the path of a baked image that
+    answers when the chain is exhausted. `refusal` and `retry_after_s` are set when the chain is empty
+    and there is no raster.
+    """
+
+    policy_version: str
+    route: str
+    reason: str
+    budget_ms: float | None
+    chain: tuple[Plan, ...]
+    rejected: tuple[Rejection, ...] = ()
+    raster: str | None = None
+    refusal: Outcome | None = None
+    retry_after_s: float | None = None
+    deterministic: bool = False
