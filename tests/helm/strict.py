@@ -1,0 +1,72 @@
+"""Validates rendered objects: core kinds with kubernetes-validate, custom resources with strict CRD schemas.
+
+The CRD schemas are read from the shared folder; tests that need them are skipped where it is absent.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cel
+import jsonschema_rs
+import kubernetes_validate
+import pytest
+
+from tests.helm.rendering import REPOSITORY, Object
+
+SCHEMAS = {
+    "RayService": "rayservice-v1-strict",
+    "PodMonitor": "podmonitor_v1",
+    "PrometheusRule": "prometheusrule_v1",
+    "Gateway": "gateway_v1",
+    "HTTPRoute": "httproute_v1",
+}
+
+
+def schema_folder() -> Path:
+    """The folder of CRD schemas, or a skip that says where it was looked for."""
+    root = Path(os.environ.get("ATELIER_SHARED", REPOSITORY.parent / "shared"))
+    if not (root / "k8s").is_dir():
+        pytest.skip(f"no CRD schemas in {root / 'k8s'}; set ATELIER_SHARED to the folder that holds k8s/")
+    return root / "k8s"
+
+
+def problems(each: Object, kube_version: str = "1.31") -> list[str]:
+    """What an API server with these CRDs would refuse, one line each; empty when nothing."""
+    if each["kind"] not in SCHEMAS:
+        return _core_problems(each, kube_version)
+    schema, validator = _validator(each["kind"])
+    found = [f"{'.'.join(map(str, e.instance_path))}: {e.message}" for e in validator.iter_errors(each)]
+    return found + [f"{path}: {rule}" for path, rule in _cel_failures(schema, each, "")]
+
+
+def _core_problems(each: Object, kube_version: str) -> list[str]:
+    try:
+        kubernetes_validate.validate(each, kube_version, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return [f"{'.'.join(map(str, error.path))}: {error.message}"]
+    return []
+
+
+@cache
+def _validator(kind: str) -> tuple[dict[str, Any], Any]:
+    schema = json.loads((schema_folder() / f"{SCHEMAS[kind]}.schema.json").read_text())
+    return schema, jsonschema_rs.validator_for(schema)
+
+
+def _cel_failures(schema: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Runs the CEL rules of a CRD on a new object: rules about oldSelf hold by definition."""
+    for rule in schema.get("x-kubernetes-validations", []):
+        text = rule["rule"]
+        if "oldSelf" not in text and not cel.evaluate(text, {"self": value}):
+            yield path, rule.get("message", text)
+    if isinstance(value, dict):
+        for name, child in schema.get("properties", {}).items():
+            if name in value:
+                yield from _cel_failures(child, value[name], f"{path}.{name}")
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        for index, item in enumerate(value):
+            yield from _cel_failures(schema["items"], item, f"{path}[{index}]")
