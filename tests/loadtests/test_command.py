@@ -1,0 +1,84 @@
+"""The command against a small server in a thread of its own."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+from aiohttp import web
+from click.testing import CliRunner
+
+from serve.cli.loadtest import loadtest
+from tests.loadtests.server import error, images_endpoint, success
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """Every fourth request is refused."""
+    count = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal count
+        await request.read()
+        count += 1
+        if count % 4 == 0:
+            return web.json_response(error("refused_capacity"), status=429)
+        return web.json_response(success())
+
+    started, stop = threading.Event(), asyncio.Event()
+    found: list[str] = []
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with images_endpoint(handler) as base_url:
+            found.append(base_url)
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert started.wait(10)
+    yield found[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(10)
+    loop.close()
+
+
+def invoke(*arguments: str):
+    return CliRunner().invoke(loadtest, arguments)
+
+
+def test_a_run_prints_and_writes_what_happened(url, tmp_path):
+    path = tmp_path / "run.json"
+    result = invoke(url, "--rate", "80", "--duration", "0.5", "--spacing", "even", "--json", str(path))
+    assert result.exit_code == 0, result.output
+    assert "ok 30, refused_capacity 10" in result.output
+    summary = json.loads(path.read_text())
+    assert summary["total"]["offered"] == 40
+    assert summary["total"]["outcomes"] == {"ok": 30, "refused_capacity": 10}
+    assert summary["total"]["goodput_ratio"] == 0.75
+    assert summary["by_route"]["badges"]["models"] == {"typesetter": 30}
+
+
+def test_a_missed_objective_is_the_exit_status(url):
+    options = ("--rate", "40", "--duration", "0.2", "--spacing", "even")
+    met = invoke(url, *options, "--slo", "max_ms<=100000")
+    missed = invoke(url, *options, "--slo", "max_ms<=100000", "--slo", "error_ratio<=0.01")
+    assert (met.exit_code, missed.exit_code) == (0, 1)
+    assert "missed  error_ratio<=0.01" in missed.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("http://192.0.2.1",), "--allow-remote"),
+        (("http://127.0.0.1:1", "--rate", "1000", "--duration", "1000"), "--max-requests"),
+        (("http://127.0.0.1:1", "--slo", "p42<=1"), "unknown metric p42"),
+        (("http://127.0.0.1:1", "--duration", "0"), "duration"),
+    ],
+)
+def test_a_wrong_command_line_is_told_before_anything_is_sent(arguments, message):
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert message in result.output
