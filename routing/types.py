@@ -39,6 +39,7 @@ class AssetRequest:
     """What a policy may look at. `model` is what the caller asked for, "auto" when the policy decides.
 
     `width` and `height` are of the image the caller wants, None when the route's model may choose.
+    `input_width` and `input_height` are of the image that came with an edit or an upscale, None without one.
     """
 
     prompt: str
@@ -56,6 +57,8 @@ class AssetRequest:
     max_latency_ms: float | None = None
     sticky_key: str | None = None
     priority: str = "interactive"
+    input_width: int | None = None
+    input_height: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +88,12 @@ class ModelFacts:
 class ModelState:
     """What is known of a model now. `observed_at_s` is on the clock that `now_s` of a decision is on.
 
-    Predicted time of a stage =
-    `wait_ms + overhead_ms + steps * (step_ms + step_ms_per_megapixel * width * height / 1e6)`.
+    Predicted time of a stage that makes n images =
+    `wait_ms + rounds * (overhead_ms + steps * (step_ms + step_ms_per_megapixel * width * height / 1e6))`
+    with `rounds = max(1, n / parallelism)`, where `parallelism` is how many images of one request run side
+    by side. While `observed` is 0 the priors of ModelFacts stand in for everything but `wait_ms`.
+    `retry_after_s` is a prediction of when a model that is unavailable, or whose breaker is open, is worth
+    asking again.
     """
 
     available: bool = True
@@ -97,6 +104,8 @@ class ModelState:
     observed: int = 0
     observed_at_s: float = 0.0
     breaker_open: bool = False
+    parallelism: float = 1.0
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +117,9 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
-    """One model call. `width` and `height` are of the stage's output, in pixels."""
+    """One model call per image. `width` and `height` are of the stage's output, in pixels. `steps` None
+    leaves them to the model. `predicted_ms` includes `wait_ms`, the part spent in the model's queue.
+    """
 
     model: str
     capability: Capability
@@ -116,6 +127,7 @@ class PlannedStage:
     height: int
     steps: int | None
     predicted_ms: float
+    wait_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +161,10 @@ class Decision:
 
     `budget_ms` is the end-to-end budget, None for unlimited. `raster` is the path of a baked image that
     answers when the chain is exhausted. `refusal` and `retry_after_s` are set when the chain is empty
-    and there is no raster.
+    and there is no raster. `fastest_ms` is the shortest predicted time of any candidate that could make the
+    image at all, whether or not it fits the budget. `continue_on_content_refused` says whether a provider's
+    refusal goes to the next candidate. `arm` is the experiment's arm that this request fell into, `shadow` a
+    plan to run beside it whose image is dropped.
     """
 
     policy_version: str
@@ -162,3 +177,8 @@ class Decision:
     refusal: Outcome | None = None
     retry_after_s: float | None = None
     deterministic: bool = False
+    fastest_ms: float | None = None
+    continue_on_content_refused: bool = False
+    experiment: str | None = None
+    arm: str | None = None
+    shadow: Plan | None = None

@@ -1,0 +1,172 @@
+"""LatencyModel: what is known of each model's speed and queue, as a Snapshot that decisions are made from.
+
+Three sources: what finished stages took (`observe`), what replicas say of themselves (`report`), and what
+this router has sent since (`sent`). A report is a second old when the next one comes; at overload that second
+is what admits too much, so every call sent is added to the predicted queue at once. Silence ends well:
+predicted queues drain with time, and a report that is not renewed is forgotten.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from routing.breaker import Breaker
+from routing.prediction import run_ms as predict_run_ms
+from routing.regression import ForgetfulFit
+from routing.types import ModelFacts, ModelState, Snapshot
+
+REPORT_LIFETIME_S = 5.0
+_ERRORS_KEPT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionError:
+    """Relative errors |predicted - actual| / actual of the last stages, each predicted before it was seen."""
+
+    count: int
+    mean_ratio: float
+    p95_ratio: float
+
+
+@dataclass(slots=True)
+class _Queue:
+    """When each of `parallelism` places of a model is free again, first come first served."""
+
+    free_at_s: list[float] = field(default_factory=lambda: [0.0])
+
+    def resize(self, parallelism: int, now_s: float) -> None:
+        while len(self.free_at_s) > parallelism:
+            heapq.heappop(self.free_at_s)
+        while len(self.free_at_s) < parallelism:
+            heapq.heappush(self.free_at_s, now_s)
+
+    def add(self, work_s: float, now_s: float) -> None:
+        heapq.heapreplace(self.free_at_s, max(self.free_at_s[0], now_s) + work_s)
+
+    def wait_ms(self, now_s: float) -> float:
+        return max(0.0, self.free_at_s[0] - now_s) * 1000
+
+    def set_wait(self, wait_ms: float, now_s: float) -> None:
+        """Moves all places so that the first is free after the wait."""
+        first = max(self.free_at_s[0], now_s)
+        shift = now_s + wait_ms / 1000 - first
+        self.free_at_s = [max(now_s, max(each, now_s) + shift) for each in self.free_at_s]
+
+
+@dataclass(slots=True)
+class _Known:
+    """Everything learned of one model."""
+
+    facts: ModelFacts
+    fit: ForgetfulFit
+    queue: _Queue = field(default_factory=_Queue)
+    reports: dict[str, ModelState] = field(default_factory=dict)
+    observed: int = 0
+    observed_at_s: float = 0.0
+    errors: deque[float] = field(default_factory=lambda: deque(maxlen=_ERRORS_KEPT))
+    available: bool = True
+    learned: tuple[float, float, float] | None = None
+
+
+class LatencyModel:
+    """One per router. Not safe for concurrent writers: call it from one event loop."""
+
+    def __init__(
+        self, models: Mapping[str, ModelFacts], parallelism: Mapping[str, int] | None = None
+    ) -> None:
+        """`parallelism`: how many images a model works on at once, over all replicas; 1 when not given."""
+        self._known = {name: _known(facts) for name, facts in models.items()}
+        for name, places in (parallelism or {}).items():
+            self.set_parallelism(name, places, 0.0)
+
+    def observe(
+        self, model: str, steps: int, width: int, height: int, run_ms: float, queue_ms: float, now_s: float
+    ) -> None:
+        """A stage of one image finished: `run_ms` of work after `queue_ms` of waiting."""
+        known = self._known[model]
+        actual = max(run_ms, 1e-3)
+        if known.observed > 0:
+            predicted = predict_run_ms(known.facts, self._state(known, now_s), steps, width, height, 1)
+            known.errors.append(abs(predicted - actual) / actual)
+        known.fit.add((1.0, float(steps), steps * width * height / 1e6), actual)
+        known.observed += 1
+        known.observed_at_s = now_s
+        known.learned = None
+        if queue_ms <= 0 and known.queue.wait_ms(now_s) > 0 and not known.reports:
+            known.queue.set_wait(known.queue.wait_ms(now_s) / 2, now_s)
+
+    def report(self, model: str, state: ModelState, now_s: float, replica: str = "") -> None:
+        """What a replica says of itself. The queue is the mean over the replicas heard of lately."""
+        known = self._known[model]
+        known.reports[replica] = state
+        self._forget_reports(known, now_s)
+        waits = [each.wait_ms for each in known.reports.values()]
+        known.queue.set_wait(sum(waits) / len(waits), now_s)
+
+    def sent(self, model: str, predicted_run_ms: float, now_s: float) -> None:
+        """A call was sent that is predicted to work for this long."""
+        self._known[model].queue.add(predicted_run_ms / 1000, now_s)
+
+    def set_available(self, model: str, available: bool) -> None:
+        self._known[model].available = available
+
+    def set_parallelism(self, model: str, parallelism: int, now_s: float) -> None:
+        self._known[model].queue.resize(max(1, parallelism), now_s)
+
+    def error(self, model: str) -> PredictionError:
+        errors = sorted(self._known[model].errors)
+        if not errors:
+            return PredictionError(0, 0.0, 0.0)
+        return PredictionError(len(errors), sum(errors) / len(errors), errors[int(0.95 * (len(errors) - 1))])
+
+    def snapshot(self, now_s: float, breakers: Mapping[str, Breaker] | None = None) -> Snapshot:
+        """What decisions made now should know. `breakers` are by model; those that are missing are closed."""
+        states = {}
+        for name, known in self._known.items():
+            breaker = (breakers or {}).get(name)
+            states[name] = self._state(known, now_s, breaker)
+        return Snapshot(states)
+
+    def _state(self, known: _Known, now_s: float, breaker: Breaker | None = None) -> ModelState:
+        self._forget_reports(known, now_s)
+        overhead, step, per_megapixel, observed, observed_at_s = self._coefficients(known)
+        return ModelState(
+            available=known.available,
+            wait_ms=known.queue.wait_ms(now_s),
+            overhead_ms=overhead,
+            step_ms=step,
+            step_ms_per_megapixel=per_megapixel,
+            observed=observed,
+            observed_at_s=observed_at_s,
+            breaker_open=breaker is not None and not breaker.allows(now_s),
+            parallelism=float(len(known.queue.free_at_s)),
+            retry_after_s=None if breaker is None else breaker.retry_after_s(now_s),
+        )
+
+    def _coefficients(self, known: _Known) -> tuple[float, float, float, int, float]:
+        """Reported ones where a replica has measured itself (it sees its work alone), else our own fit."""
+        reports = [each for each in known.reports.values() if each.observed > 0]
+        if reports:
+            weight = sum(each.observed for each in reports)
+
+            def mean(name: str) -> float:
+                return float(sum(getattr(each, name) * each.observed for each in reports) / weight)
+
+            newest = max(each.observed_at_s for each in reports)
+            return mean("overhead_ms"), mean("step_ms"), mean("step_ms_per_megapixel"), weight, newest
+        if known.observed == 0:
+            return (*known.fit.prior, 0, 0.0)
+        if known.learned is None:
+            known.learned = known.fit.solve()
+        return (*known.learned, known.observed, known.observed_at_s)
+
+    def _forget_reports(self, known: _Known, now_s: float) -> None:
+        for replica, state in list(known.reports.items()):
+            if now_s - state.observed_at_s > REPORT_LIFETIME_S:
+                del known.reports[replica]
+
+
+def _known(facts: ModelFacts) -> _Known:
+    prior = (facts.prior_overhead_ms, facts.prior_step_ms, facts.prior_step_ms_per_megapixel)
+    return _Known(facts, ForgetfulFit(prior))

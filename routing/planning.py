@@ -1,0 +1,179 @@
+"""Candidates to a chain of plans: filter, score, pick.
+
+A candidate is out when it cannot make the image (capability, size, determinism), when a model of it takes
+no calls (no replica, breaker open), or when its predicted time is over the budget. What is left is ordered
+by rank, then predicted time, then cost. Pure: the same inputs give the same chain.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from routing.prediction import cost_usd, run_ms
+from routing.routes import Candidate, Route
+from routing.types import AssetRequest, Capability, Outcome, Plan, PlannedStage, Rejection, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A candidate with its plan. `wait_ms` is the part of the predicted time that is spent in queues."""
+
+    candidate: Candidate
+    plan: Plan
+    predicted_ms: float
+    wait_ms: float
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """`over_budget` are plans that would work but for the time, `busy_s` the predicted seconds until a model
+    that takes no calls now is worth asking, one entry per candidate that is out for it."""
+
+    allowed: tuple[Planned, ...]
+    rejected: tuple[Rejection, ...]
+    over_budget: tuple[Planned, ...]
+    busy_s: tuple[float | None, ...]
+
+
+def filter_candidates(
+    candidates: Sequence[Candidate],
+    route: Route,
+    request: AssetRequest,
+    deterministic: bool,
+    budget_ms: float | None,
+    snapshot: Snapshot,
+) -> Filtered:
+    allowed: list[Planned] = []
+    rejected: list[Rejection] = []
+    over_budget: list[Planned] = []
+    busy_s: list[float | None] = []
+    for candidate in candidates:
+        planned = plan_candidate(candidate, route, request, deterministic, snapshot)
+        if isinstance(planned, str):
+            rejected.append(Rejection(candidate.models, Outcome.UNSUPPORTED, planned))
+            continue
+        busy = _busy(candidate, snapshot)
+        if busy is not None:
+            reason, retry_after_s = busy
+            rejected.append(Rejection(candidate.models, Outcome.REFUSED_CAPACITY, reason))
+            busy_s.append(retry_after_s)
+        elif budget_ms is not None and planned.predicted_ms > budget_ms:
+            reason = f"would take about {planned.predicted_ms:.0f} ms of {budget_ms:.0f} ms"
+            if planned.wait_ms > 0:
+                reason += f", {planned.wait_ms:.0f} ms of it waiting"
+            rejected.append(Rejection(candidate.models, Outcome.REFUSED_BUDGET, reason))
+            over_budget.append(planned)
+        else:
+            allowed.append(planned)
+    return Filtered(tuple(allowed), tuple(rejected), tuple(over_budget), tuple(busy_s))
+
+
+def score(planned: Planned) -> tuple[int, float, float]:
+    """Less is better: the rank in the route, then the predicted time, then the cost."""
+    return planned.candidate.rank, planned.predicted_ms, planned.cost_usd
+
+
+def pick(allowed: Sequence[Planned]) -> tuple[Plan, ...]:
+    """The chain, in the order of trying; ties keep the order of the file. Nothing gives an empty chain."""
+    return tuple(planned.plan for planned in sorted(allowed, key=score))
+
+
+def plan_candidate(
+    candidate: Candidate, route: Route, request: AssetRequest, deterministic: bool, snapshot: Snapshot
+) -> Planned | str:
+    """The plan with predicted times, or the reason why this candidate cannot make the image."""
+    problem = _cannot(candidate, request, deterministic)
+    if problem is not None:
+        return problem
+    sizes = _sizes(candidate, route, request)
+    if isinstance(sizes, str):
+        return sizes
+    stages: list[PlannedStage] = []
+    predicted_ms = wait_ms = cost = 0.0
+    for index, (stage, (width, height)) in enumerate(zip(candidate.stages, sizes, strict=True)):
+        facts = stage.facts
+        steps = _steps(candidate, index, request)
+        state = snapshot.models.get(facts.name)
+        run = run_ms(facts, state, steps or facts.default_steps, width, height, request.n)
+        wait = 0.0 if state is None else state.wait_ms
+        stages.append(
+            PlannedStage(
+                facts.name, stage.capability or request.needs, width, height, steps, wait + run, wait
+            )
+        )
+        predicted_ms += wait + run
+        wait_ms += wait
+        cost += cost_usd(facts, run, request.n)
+    return Planned(candidate, Plan(tuple(stages), candidate.rank), predicted_ms, wait_ms, cost)
+
+
+def _cannot(candidate: Candidate, request: AssetRequest, deterministic: bool) -> str | None:
+    first = candidate.stages[0].facts
+    if request.needs not in first.capabilities:
+        return f"{first.name} cannot {request.needs.value}"
+    if deterministic:
+        for stage in candidate.stages:
+            if not stage.facts.deterministic:
+                return f"{stage.facts.name} does not give the same pixels for the same seed"
+    return None
+
+
+def _busy(candidate: Candidate, snapshot: Snapshot) -> tuple[str, float | None] | None:
+    for stage in candidate.stages:
+        state = snapshot.models.get(stage.facts.name)
+        if state is None:
+            continue
+        if state.breaker_open:
+            return f"{stage.facts.name} failed too often and is being left alone", state.retry_after_s
+        if not state.available:
+            return f"{stage.facts.name} has no replica ready", state.retry_after_s
+    return None
+
+
+def _steps(candidate: Candidate, index: int, request: AssetRequest) -> int | None:
+    """The caller's steps go to the first stage; a cheaper rung or a fallback takes no more than it says."""
+    own = candidate.stages[index].steps
+    if index > 0 or request.steps is None:
+        return own
+    if candidate.rank > 0 and own is not None:
+        return min(own, request.steps)
+    return request.steps
+
+
+def _sizes(candidate: Candidate, route: Route, request: AssetRequest) -> list[tuple[int, int]] | str:
+    """Width and height of each stage's output, or why there are none.
+
+    With a size asked for, the first stage makes it divided by what the upscalers after it multiply. Without
+    one, the promise renders its first model's default; a cheaper rung makes an image of the size of the
+    promise, if that can be divided.
+    """
+    growth = candidate.stages[0].scale_after
+    final = _final_size(candidate, route, request)
+    if final is None:
+        return (
+            f"{request.width}x{request.height} cannot be divided by {growth} for the upscaling in this chain"
+        )
+    sizes = []
+    for stage in candidate.stages:
+        width, height = final[0] // stage.scale_after, final[1] // stage.scale_after
+        limit = stage.facts.max_pixels
+        if limit is not None and width * height > limit:
+            return f"{stage.facts.name} makes at most {limit} pixels, {width}x{height} has {width * height}"
+        sizes.append((width, height))
+    return sizes
+
+
+def _final_size(candidate: Candidate, route: Route, request: AssetRequest) -> tuple[int, int] | None:
+    first = candidate.stages[0]
+    growth = first.scale_after
+    if request.width is not None and request.height is not None:
+        divides = request.width % growth == 0 and request.height % growth == 0
+        return (request.width, request.height) if divides else None
+    if request.input_width is not None and request.input_height is not None:
+        grown = growth * (first.facts.scale if request.needs is Capability.UPSCALE else 1)
+        return request.input_width * grown, request.input_height * grown
+    if candidate.in_ladder and candidate.rank > 0:
+        width, height = route.candidates[0].default_size
+        if width % growth == 0 and height % growth == 0:
+            return width, height
+    return candidate.default_size

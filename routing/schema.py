@@ -1,0 +1,215 @@
+"""The policy file's schema: closed pydantic models, one per mapping in the file.
+
+Checks shapes and ranges. Whether a named model exists, and whether a chain of stages makes sense, is
+checked in compiling.py, which knows the models.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+Pattern = Annotated[
+    str, Field(min_length=1, max_length=4096, description="RE2 syntax; found anywhere in the text")
+]
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Milliseconds = Annotated[float, Field(gt=0, le=3_600_000)]
+Steps = Annotated[int, Field(ge=1, le=1000)]
+
+
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(_one_or_more, json_schema_input_type=str | list[str]),
+    Field(min_length=1, description="one, or a list of which any will do"),
+]
+Size = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,4}x[1-9][0-9]{0,4}|auto)$")]
+Sizes = Annotated[
+    tuple[Size, ...],
+    BeforeValidator(_one_or_more, json_schema_input_type=str | list[str]),
+    Field(min_length=1, description="WIDTHxHEIGHT, or auto for a request that names none"),
+]
+
+
+class Closed(BaseModel):
+    """An unknown key is an error. Strict: a number in quotes is text, and `yes` is no number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Match(Closed):
+    """Every condition that is given must hold. `asset` and `prompt` are patterns, the others exact values."""
+
+    asset: Pattern | None = None
+    prompt: Pattern | None = None
+    tenant: Names | None = None
+    size: Sizes | None = None
+    quality: Names | None = None
+    needs: Literal["generate", "edit", "upscale", "typeset", "denoise"] | None = None
+    priority: Literal["interactive", "batch"] | None = None
+    labels: dict[Name, Names] = Field(default_factory=dict)
+
+
+class StageSpec(Closed):
+    """One model of a chain. Written as a model's name where nothing else is to be said."""
+
+    model: Name
+    steps: Steps | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"model": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return _or_name(core, handler)
+
+
+class CandidateSpec(Closed):
+    """What may answer: a model, or stages one after the other, or a group that is as good as any of it."""
+
+    name: Name | None = None
+    model: Name | None = None
+    stages: Annotated[tuple[StageSpec, ...], Field(min_length=1, max_length=8)] | None = None
+    any_of: Annotated[tuple["CandidateSpec", ...], Field(min_length=1, max_length=16)] | None = None
+    steps: Steps | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"model": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "CandidateSpec":
+        given = [key for key in ("model", "stages", "any_of") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of model, stages and any_of, not {' and '.join(given)}")
+        if self.steps is not None and self.any_of is not None:
+            raise ValueError("steps belong to the members of any_of")
+        if self.any_of is not None and any(member.any_of is not None for member in self.any_of):
+            raise ValueError("any_of cannot hold another any_of")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return _or_name(core, handler)
+
+
+class RouteSpec(Closed):
+    """Where requests go that match, and how long it may take.
+
+    `model`, `stages` or `any_of` is what the route promises. `quality` is the ladder, best first: when it is
+    given, its first entry is the promise and an entry that names no model varies the route's own.
+    """
+
+    name: Name | None = None
+    pattern: Pattern | None = None
+    match: Match | None = None
+    model: Name | None = None
+    stages: Annotated[tuple[StageSpec, ...], Field(min_length=1, max_length=8)] | None = None
+    any_of: Annotated[tuple[CandidateSpec, ...], Field(min_length=1, max_length=16)] | None = None
+    steps: Steps | None = None
+    max_latency_ms: Milliseconds | None = None
+    quality: Annotated[tuple[CandidateSpec, ...], Field(min_length=1, max_length=16)] | None = None
+    fallback: Annotated[tuple[CandidateSpec, ...], Field(max_length=16)] = ()
+    fallback_on_content_refused: bool = False
+    raster_fallback: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    deterministic: bool = False
+
+    @model_validator(mode="after")
+    def _one_promise(self) -> "RouteSpec":
+        given = [key for key in ("model", "stages", "any_of") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of model, stages and any_of, not {' and '.join(given)}")
+        if not given and self.quality is None:
+            raise ValueError("give the route a model, stages, any_of or a quality ladder")
+        if self.steps is not None and self.any_of is not None:
+            raise ValueError("steps belong to the members of any_of")
+        return self
+
+
+class AliasTarget(Closed):
+    """What a client's model name stands for: a model of ours, a named route, or `model: auto`.
+
+    `rung` starts a route's ladder lower: the name of an entry, or its index counted from 0.
+    """
+
+    model: Name | None = None
+    route: Name | None = None
+    rung: Name | Annotated[int, Field(ge=0, le=15)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"model": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_target(self) -> "AliasTarget":
+        if (self.model is None) == (self.route is None):
+            raise ValueError("give exactly one of model and route")
+        if self.rung is not None and self.route is None:
+            raise ValueError("a rung is of a route: give route instead of model")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return _or_name(core, handler)
+
+
+class AliasSpec(Closed):
+    """A client's model name. `quality` maps the request's quality to a target."""
+
+    model: Name | None = None
+    route: Name | None = None
+    rung: Name | Annotated[int, Field(ge=0, le=15)] | None = None
+    quality: dict[Name, AliasTarget] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"model": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _some_target(self) -> "AliasSpec":
+        if self.model is not None and self.route is not None:
+            raise ValueError("give one of model and route")
+        if self.model is None and self.route is None and not self.quality:
+            raise ValueError("give a model, a route or a quality mapping")
+        if self.rung is not None and self.route is None:
+            raise ValueError("a rung is of a route: give route instead of model")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return _or_name(core, handler)
+
+
+class PolicySpec(Closed):
+    """A policy file. Routes are tried from the top; the first that matches decides."""
+
+    model_routing: tuple[RouteSpec, ...] = ()
+    default: RouteSpec | None = None
+    aliases: dict[Name, AliasSpec] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "PolicySpec":
+        if not self.model_routing and self.default is None and not self.aliases:
+            raise ValueError("a policy needs model_routing, default or aliases")
+        return self
+
+
+def _or_name(core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    """A mapping, or just a model's name."""
+    return {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 128}, handler(core)]}
