@@ -35,6 +35,12 @@ class Deadline:
         """The deadline of work that must leave `reserve_ms` for what comes after it."""
         return Deadline(None if self.at_s is None else self.at_s - reserve_ms / 1000)
 
+    def reserving(self, reserve_ms: float, *, at_least_ms: float, now_s: float) -> "Deadline":
+        """Earlier by the reserve, but not before `at_least_ms` from now, and never later than this one."""
+        if self.at_s is None:
+            return self
+        return Deadline(min(self.at_s, max(self.at_s - reserve_ms / 1000, now_s + at_least_ms / 1000)))
+
     def split(self, stages: Sequence[PlannedStage], reserve_ms: float = 0.0) -> tuple["Deadline", ...]:
         """One deadline per stage: as late as the predicted times of the stages after it allow.
 

@@ -14,33 +14,22 @@ from routing.matching import Matcher
 from routing.planning import Filtered, Planned, filter_candidates, pick
 from routing.policy import AUTO, Policy
 from routing.routes import Route, single_model_route
-from routing.schema import AliasSpec, AliasTarget, RouteSpec
-from routing.types import AssetRequest, Decision, ModelFacts, Outcome, Plan, Snapshot
+from routing.schema import AliasSpec, AliasTarget, RouteSpec, TenantSpec
+from routing.splitting import arm_of, is_shadowed
+from routing.types import (
+    AssetRequest,
+    Decision,
+    Limit,
+    ModelFacts,
+    NoRoute,
+    Outcome,
+    Plan,
+    Snapshot,
+    UnknownModel,
+)
 
 MIN_RETRY_AFTER_S = 1.0
-
-
-class RoutingError(ValueError):
-    """A request no decision can be made for."""
-
-
-class UnknownModel(RoutingError):
-    """The caller asked for a model that is neither deployed nor an alias. `known` are the names that work."""
-
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(name, known)
-        self.name = name
-        self.known = known
-
-    def __str__(self) -> str:
-        return f"there is no model {self.name!r}; known are {', '.join(self.known)}"
-
-
-class NoRoute(RoutingError):
-    """No route matches and the policy has no default."""
-
-    def __str__(self) -> str:
-        return "no route of the policy matches this request, and the policy has no default route"
+EVERY_OTHER_TENANT = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +54,40 @@ class PolicyEngine:
     def decide(self, request: AssetRequest, snapshot: Snapshot, now_s: float) -> Decision:
         """Raises UnknownModel and NoRoute. A request nothing can serve gets an empty chain and a refusal."""
         target = self.target(request)
-        route = target.route
-        candidates = route.candidates
-        if target.first_rank > 0:
-            candidates = tuple(each for each in candidates if each.rank >= target.first_rank)
-        budget_ms = _smaller(route.spec.max_latency_ms, request.max_latency_ms)
-        deterministic = route.spec.deterministic or request.deterministic
-        filtered = filter_candidates(candidates, route, request, deterministic, budget_ms, snapshot)
+        route, spec = target.route, target.route.spec
+        arm = arm_of(route, request)
+        candidates = route.candidates if arm is None else arm.candidates
+        budget_ms = _smaller(spec.max_latency_ms, request.max_latency_ms)
+        deterministic = spec.deterministic or request.deterministic
+        filtered = filter_candidates(
+            [each for each in candidates if each.rank >= target.first_rank],
+            candidates[0],
+            request,
+            deterministic,
+            budget_ms,
+            snapshot,
+        )
         chain = pick(filtered.allowed)
-        raster = route.spec.raster_fallback
-        refused = not chain and raster is None
+        refused = not chain and spec.raster_fallback is None
+        tenant = self._tenant_terms(request.tenant)
         return Decision(
             policy_version=self.policy.version,
             route=route.name,
-            reason=_reason(target, chain, filtered, budget_ms, raster),
+            reason=_reason(target, chain, filtered, budget_ms, spec.raster_fallback),
             budget_ms=budget_ms,
             chain=chain,
             rejected=filtered.rejected,
-            raster=raster,
+            raster=spec.raster_fallback,
             refusal=_refusal(filtered, budget_ms) if refused else None,
             retry_after_s=_retry_after_s(filtered, budget_ms) if refused else None,
             deterministic=deterministic,
             fastest_ms=_fastest_ms(filtered),
-            continue_on_content_refused=route.spec.fallback_on_content_refused,
+            continue_on_content_refused=spec.fallback_on_content_refused,
+            experiment=None if arm is None or spec.experiment is None else spec.experiment.name,
+            arm=None if arm is None else arm.name,
+            shadow=_shadow(route, request, deterministic, snapshot, now_s),
+            limits=_limits(route, tenant, request.tenant),
+            weight=1.0 if tenant is None else tenant.weight,
         )
 
     def target(self, request: AssetRequest) -> Target:
@@ -137,10 +137,16 @@ class PolicyEngine:
             model=facts.name,
             max_latency_ms=matched.spec.max_latency_ms,
             deterministic=matched.spec.deterministic,
+            limits=matched.spec.limits,
         )
         return Target(
             single_model_route(facts, matched.name, terms), 0, f"{why}, on the terms of {matched.name}"
         )
+
+    def _tenant_terms(self, tenant: str | None) -> TenantSpec | None:
+        tenants = self.policy.spec.tenants
+        own = tenants.get(tenant) if tenant is not None else None
+        return tenants.get(EVERY_OTHER_TENANT) if own is None else own
 
     def _rank_for_quality(self, route: Route, request: AssetRequest) -> int:
         """A request whose quality is the name of a rung starts there, any other at the promise."""
@@ -154,6 +160,31 @@ def _alias_target(alias: AliasSpec, quality: str | None) -> AliasSpec | AliasTar
     if alias.model is not None or alias.route is not None:
         return alias
     return next(iter(alias.quality.values()))
+
+
+def _shadow(
+    route: Route, request: AssetRequest, deterministic: bool, snapshot: Snapshot, now_s: float
+) -> Plan | None:
+    """The shadow's plan, if this request falls into its share and the shadow is idle: it must not be in the
+    way of requests that somebody waits for."""
+    if route.shadow is None or not is_shadowed(route, request, now_s):
+        return None
+    filtered = filter_candidates((route.shadow,), route.shadow, request, deterministic, None, snapshot)
+    if not filtered.allowed or filtered.allowed[0].wait_ms > 0:
+        return None
+    return filtered.allowed[0].plan
+
+
+def _limits(route: Route, terms: TenantSpec | None, tenant: str | None) -> tuple[Limit, ...]:
+    limits = []
+    spec = route.spec.limits
+    if spec is not None:
+        key = f"route {route.name}" if spec.per == "route" else f"route {route.name} tenant {tenant}"
+        limits.append(Limit(key, spec.concurrency, spec.requests_per_minute, spec.usd_per_hour))
+    if terms is not None and (terms.concurrency or terms.requests_per_minute or terms.usd_per_hour):
+        key = f"tenant {tenant}"
+        limits.append(Limit(key, terms.concurrency, terms.requests_per_minute, terms.usd_per_hour))
+    return tuple(limits)
 
 
 def _smaller(first: float | None, second: float | None) -> float | None:

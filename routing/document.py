@@ -43,6 +43,18 @@ class Problem:
         return f"{self.source}:{self.line}:{self.column}: {self.path}: {self.message}"
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`line` and `column` count from 1."""
+
+    source: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}:{self.column}"
+
+
 class DocumentError(ValueError):
     """Text that is not one well-formed YAML document."""
 
@@ -61,6 +73,11 @@ class Document:
     source: str
     value: Value
     root: Node | None
+
+    def place_of(self, location: Location) -> Place:
+        """Of the nearest enclosing value, where the location is not in the document."""
+        problem = self.problem_at(location, "")
+        return Place(problem.source, problem.line, problem.column)
 
     def problem_at(self, location: Location, message: str, *, of_key: bool = False) -> Problem:
         """`location` may hold parts that are not in the document (a missing key, a schema's own names):

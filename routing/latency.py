@@ -10,6 +10,7 @@ import heapq
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from routing.breaker import Breaker
 from routing.prediction import run_ms as predict_run_ms
@@ -18,6 +19,21 @@ from routing.types import ModelFacts, ModelState, Snapshot
 
 REPORT_LIFETIME_S = 5.0
 _ERRORS_KEPT = 256
+
+
+class LoadReport(Protocol):
+    """What a replica says of itself: a ModelState says it, and so does whatever else has these numbers."""
+
+    @property
+    def wait_ms(self) -> float: ...
+    @property
+    def overhead_ms(self) -> float: ...
+    @property
+    def step_ms(self) -> float: ...
+    @property
+    def step_ms_per_megapixel(self) -> float: ...
+    @property
+    def observed(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,7 @@ class _Known:
     facts: ModelFacts
     fit: ForgetfulFit
     queue: _Queue = field(default_factory=_Queue)
-    reports: dict[str, ModelState] = field(default_factory=dict)
+    reports: dict[str, tuple[float, LoadReport]] = field(default_factory=dict)
     observed: int = 0
     observed_at_s: float = 0.0
     errors: deque[float] = field(default_factory=lambda: deque(maxlen=_ERRORS_KEPT))
@@ -81,10 +97,19 @@ class LatencyModel:
             self.set_parallelism(name, places, 0.0)
 
     def observe(
-        self, model: str, steps: int, width: int, height: int, run_ms: float, queue_ms: float, now_s: float
+        self,
+        model: str,
+        steps: int | None,
+        width: int,
+        height: int,
+        run_ms: float,
+        queue_ms: float,
+        now_s: float,
     ) -> None:
-        """A stage of one image finished: `run_ms` of work after `queue_ms` of waiting."""
+        """A stage of one image finished: `run_ms` of work after `queue_ms` of waiting. A model without a step
+        loop has no steps."""
         known = self._known[model]
+        steps = steps or 1
         actual = max(run_ms, 1e-3)
         if known.observed > 0:
             predicted = predict_run_ms(known.facts, self._state(known, now_s), steps, width, height, 1)
@@ -96,12 +121,12 @@ class LatencyModel:
         if queue_ms <= 0 and known.queue.wait_ms(now_s) > 0 and not known.reports:
             known.queue.set_wait(known.queue.wait_ms(now_s) / 2, now_s)
 
-    def report(self, model: str, state: ModelState, now_s: float, replica: str = "") -> None:
+    def report(self, model: str, load: LoadReport, now_s: float, replica: str = "") -> None:
         """What a replica says of itself. The queue is the mean over the replicas heard of lately."""
         known = self._known[model]
-        known.reports[replica] = state
+        known.reports[replica] = (now_s, load)
         self._forget_reports(known, now_s)
-        waits = [each.wait_ms for each in known.reports.values()]
+        waits = [each.wait_ms for _, each in known.reports.values()]
         known.queue.set_wait(sum(waits) / len(waits), now_s)
 
     def sent(self, model: str, predicted_run_ms: float, now_s: float) -> None:
@@ -146,14 +171,14 @@ class LatencyModel:
 
     def _coefficients(self, known: _Known) -> tuple[float, float, float, int, float]:
         """Reported ones where a replica has measured itself (it sees its work alone), else our own fit."""
-        reports = [each for each in known.reports.values() if each.observed > 0]
+        reports = [(at_s, each) for at_s, each in known.reports.values() if each.observed > 0]
         if reports:
-            weight = sum(each.observed for each in reports)
+            weight = sum(each.observed for _, each in reports)
 
             def mean(name: str) -> float:
-                return float(sum(getattr(each, name) * each.observed for each in reports) / weight)
+                return float(sum(getattr(each, name) * each.observed for _, each in reports) / weight)
 
-            newest = max(each.observed_at_s for each in reports)
+            newest = max(at_s for at_s, _ in reports)
             return mean("overhead_ms"), mean("step_ms"), mean("step_ms_per_megapixel"), weight, newest
         if known.observed == 0:
             return (*known.fit.prior, 0, 0.0)
@@ -162,8 +187,8 @@ class LatencyModel:
         return (*known.learned, known.observed, known.observed_at_s)
 
     def _forget_reports(self, known: _Known, now_s: float) -> None:
-        for replica, state in list(known.reports.items()):
-            if now_s - state.observed_at_s > REPORT_LIFETIME_S:
+        for replica, (at_s, _) in list(known.reports.items()):
+            if now_s - at_s > REPORT_LIFETIME_S:
                 del known.reports[replica]
 
 

@@ -64,7 +64,7 @@ def size_text(request: AssetRequest) -> str:
 
 
 class Matcher:
-    """Finds the first of the routes that matches. Patterns must have passed `patterns.check`."""
+    """Finds the first of the routes that matches. Their patterns must be free of `patterns.refusal`."""
 
     def __init__(self, routes: Sequence[RouteSpec]) -> None:
         ids: dict[str, int] = {}

@@ -17,10 +17,6 @@ MAX_MEM_BYTES = 256 * 1024 * 1024
 """Bounds the states RE2 keeps; it is taken as texts need it. When full, RE2 drops the states and goes on."""
 
 
-class PatternError(ValueError):
-    """A pattern RE2 refuses. The message says why."""
-
-
 def _options(max_mem_bytes: int) -> Any:
     options = re2.Options()
     options.max_mem = max_mem_bytes
@@ -29,14 +25,25 @@ def _options(max_mem_bytes: int) -> Any:
     return options
 
 
-def check(pattern: str) -> None:
-    """Raises PatternError."""
+_CHECK = _options(8 * 1024 * 1024)
+
+
+def refusal(pattern: str) -> str | None:
+    """Why RE2 refuses the pattern, None when it does not."""
     try:
-        re2.compile(pattern, _options(8 * 1024 * 1024))
+        re2.Set.SearchSet(_CHECK).Add(pattern)  # parses without compiling, but does not say what is wrong
+    except (re2.error, UnicodeEncodeError):
+        return f"RE2 refuses the pattern: {_complaint(pattern)}"
+    return None
+
+
+def _complaint(pattern: str) -> str:
+    try:
+        re2.compile(pattern, _CHECK)
     except (re2.error, UnicodeEncodeError) as error:
-        detail = error.args[0] if error.args else error
-        text = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
-        raise PatternError(f"RE2 refuses the pattern: {text}") from None
+        detail = error.args[0]
+        return detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
+    return "it cannot be part of a set"
 
 
 def core(pattern: str) -> str:
@@ -63,7 +70,7 @@ def _escaped(text: str, index: int) -> bool:
 
 
 class PatternSet:
-    """Which of many patterns are in a text. Patterns must have passed `check`."""
+    """Which of many patterns are in a text. Patterns must be free of `refusal`."""
 
     def __init__(self, patterns: Sequence[str], max_mem_bytes: int = MAX_MEM_BYTES) -> None:
         self._patterns = tuple(core(pattern) for pattern in patterns)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from routing.prediction import cost_usd, run_ms
-from routing.routes import Candidate, Route
+from routing.routes import Candidate
 from routing.types import AssetRequest, Capability, Outcome, Plan, PlannedStage, Rejection, Snapshot
 
 
@@ -37,18 +37,19 @@ class Filtered:
 
 def filter_candidates(
     candidates: Sequence[Candidate],
-    route: Route,
+    promise: Candidate,
     request: AssetRequest,
     deterministic: bool,
     budget_ms: float | None,
     snapshot: Snapshot,
 ) -> Filtered:
+    """Nothing to filter gives nothing allowed and nothing rejected."""
     allowed: list[Planned] = []
     rejected: list[Rejection] = []
     over_budget: list[Planned] = []
     busy_s: list[float | None] = []
     for candidate in candidates:
-        planned = plan_candidate(candidate, route, request, deterministic, snapshot)
+        planned = plan_candidate(candidate, promise, request, deterministic, snapshot)
         if isinstance(planned, str):
             rejected.append(Rejection(candidate.models, Outcome.UNSUPPORTED, planned))
             continue
@@ -79,13 +80,16 @@ def pick(allowed: Sequence[Planned]) -> tuple[Plan, ...]:
 
 
 def plan_candidate(
-    candidate: Candidate, route: Route, request: AssetRequest, deterministic: bool, snapshot: Snapshot
+    candidate: Candidate, promise: Candidate, request: AssetRequest, deterministic: bool, snapshot: Snapshot
 ) -> Planned | str:
-    """The plan with predicted times, or the reason why this candidate cannot make the image."""
+    """The plan with predicted times, or the reason why this candidate cannot make the image.
+
+    `promise` is what the route would rather run: it sets the size of an image whose size nobody asked for.
+    """
     problem = _cannot(candidate, request, deterministic)
     if problem is not None:
         return problem
-    sizes = _sizes(candidate, route, request)
+    sizes = _sizes(candidate, promise, request)
     if isinstance(sizes, str):
         return sizes
     stages: list[PlannedStage] = []
@@ -140,7 +144,7 @@ def _steps(candidate: Candidate, index: int, request: AssetRequest) -> int | Non
     return request.steps
 
 
-def _sizes(candidate: Candidate, route: Route, request: AssetRequest) -> list[tuple[int, int]] | str:
+def _sizes(candidate: Candidate, promise: Candidate, request: AssetRequest) -> list[tuple[int, int]] | str:
     """Width and height of each stage's output, or why there are none.
 
     With a size asked for, the first stage makes it divided by what the upscalers after it multiply. Without
@@ -148,7 +152,7 @@ def _sizes(candidate: Candidate, route: Route, request: AssetRequest) -> list[tu
     promise, if that can be divided.
     """
     growth = candidate.stages[0].scale_after
-    final = _final_size(candidate, route, request)
+    final = _final_size(candidate, promise, request)
     if final is None:
         return (
             f"{request.width}x{request.height} cannot be divided by {growth} for the upscaling in this chain"
@@ -163,7 +167,7 @@ def _sizes(candidate: Candidate, route: Route, request: AssetRequest) -> list[tu
     return sizes
 
 
-def _final_size(candidate: Candidate, route: Route, request: AssetRequest) -> tuple[int, int] | None:
+def _final_size(candidate: Candidate, promise: Candidate, request: AssetRequest) -> tuple[int, int] | None:
     first = candidate.stages[0]
     growth = first.scale_after
     if request.width is not None and request.height is not None:
@@ -173,7 +177,7 @@ def _final_size(candidate: Candidate, route: Route, request: AssetRequest) -> tu
         grown = growth * (first.facts.scale if request.needs is Capability.UPSCALE else 1)
         return request.input_width * grown, request.input_height * grown
     if candidate.in_ladder and candidate.rank > 0:
-        width, height = route.candidates[0].default_size
+        width, height = promise.default_size
         if width % growth == 0 and height % growth == 0:
             return width, height
     return candidate.default_size

@@ -4,11 +4,11 @@
 not know requests or load.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from routing.document import Location
-from routing.schema import CandidateSpec, RouteSpec, StageSpec
+from routing.schema import ArmSpec, CandidateSpec, RouteSpec, ShadowSpec, StageSpec
 from routing.types import Capability, ModelFacts
 
 AddProblem = Callable[[Location, str], None]
@@ -34,19 +34,26 @@ class Candidate:
     promise and its cheaper variants from fallbacks."""
 
     stages: tuple[Stage, ...]
-    rank: int
-    name: str | None
-    in_ladder: bool
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        return tuple(stage.facts.name for stage in self.stages)
+    models: tuple[str, ...]
+    rank: int = 0
+    name: str | None = None
+    in_ladder: bool = True
 
     @property
     def default_size(self) -> tuple[int, int]:
         """Width and height of the image when nobody asks for a size."""
         first = self.stages[0]
         return first.facts.default_width * first.scale_after, first.facts.default_height * first.scale_after
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One arm of an experiment: takes the keys whose place in [0, 1) is below `up_to` and not an earlier
+    arm's. `candidates` is the whole chain with the arm's own promise at rank 0."""
+
+    name: str
+    up_to: float
+    candidates: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +64,14 @@ class Route:
     candidates: tuple[Candidate, ...]
     rungs: tuple[str | None, ...]
     spec: RouteSpec
+    arms: tuple[Arm, ...] = ()
+    shadow: Candidate | None = None
 
     @property
     def models(self) -> frozenset[str]:
-        return frozenset(model for candidate in self.candidates for model in candidate.models)
+        """Every model that may answer a request of the route, in any arm."""
+        chains = (self.candidates, *(arm.candidates for arm in self.arms))
+        return frozenset(model for chain in chains for candidate in chain for model in candidate.models)
 
     def rank_of(self, rung: str | int | None) -> int | None:
         """The rank a ladder entry stands on, None where the route has no such entry."""
@@ -73,103 +84,140 @@ def compile_route(
     spec: RouteSpec, name: str, location: Location, models: Mapping[str, ModelFacts], add: AddProblem
 ) -> Route:
     """Reports every unknown model and every chain that cannot work through `add`, and leaves those out."""
-    resolve = _Resolver(models, add)
+    compiler = _Compiler(models, add, spec, location)
     candidates: list[Candidate] = []
-    ladder = spec.quality or (None,)
-    for rank, rung in enumerate(ladder):
-        if rung is None:
-            members = _members_of_promise(spec)
-            where = [(*location, *path) for path, _ in members]
-        else:
-            inherits = rung.model is None and rung.stages is None and rung.any_of is None
-            members = _members_of_promise(spec) if inherits else _members(rung)
-            where = [
-                (*location, *path) if inherits else (*location, "quality", rank, *path) for path, _ in members
-            ]
-            if inherits and not members:
-                add((*location, "quality", rank), "names no model, and the route has none to vary")
-            if inherits and rung.steps is not None:
-                members = [(path, _with_steps(member, rung.steps)) for path, member in members]
-        label = rung.name if rung else None
-        candidates += resolve.candidates(members, where, rank, label, in_ladder=True)
+    for rank, rung in enumerate(spec.quality or (None,)):
+        candidates += compiler.rung(rank, rung)
+    rungs = tuple(rung.name for rung in spec.quality) if spec.quality else (None,)
     for index, fallback in enumerate(spec.fallback):
-        members = _members(fallback)
-        where = [(*location, "fallback", index, *path) for path, _ in members]
-        candidates += resolve.candidates(members, where, len(ladder) + index, fallback.name, in_ladder=False)
-    rungs = tuple(rung.name if rung else None for rung in ladder)
-    return Route(name, tuple(candidates), rungs, spec)
+        where = (*location, "fallback", index)
+        candidates += compiler.ranked(_members(fallback, where), len(rungs) + index, fallback.name, False)
+    return Route(
+        name,
+        tuple(candidates),
+        rungs,
+        spec,
+        compiler.arms(candidates),
+        compiler.candidate(_chain(spec.shadow, (*location, "shadow"))) if spec.shadow else None,
+    )
 
 
 def single_model_route(facts: ModelFacts, name: str, spec: RouteSpec) -> Route:
-    """A route that plans this model and nothing else."""
-    stage = Stage(facts, None, None, 1)
-    return Route(name, (Candidate((stage,), 0, None, in_ladder=True),), (None,), spec)
-
-
-_Member = tuple[Location, CandidateSpec]
-
-
-def _members_of_promise(spec: RouteSpec) -> list[_Member]:
-    if spec.any_of is not None:
-        return [(("any_of", index), member) for index, member in enumerate(spec.any_of)]
-    if spec.model is None and spec.stages is None:
-        return []
-    return [((), CandidateSpec(model=spec.model, stages=spec.stages, steps=spec.steps))]
-
-
-def _members(spec: CandidateSpec) -> list[_Member]:
-    if spec.any_of is not None:
-        return [(("any_of", index), member) for index, member in enumerate(spec.any_of)]
-    return [((), spec)]
-
-
-def _with_steps(spec: CandidateSpec, steps: int) -> CandidateSpec:
-    return spec.model_copy(update={"steps": steps})
+    """A route that plans this model and nothing else, on the terms of `spec`."""
+    return Route(name, (Candidate((Stage(facts, None, None, 1),), (facts.name,)),), (None,), spec)
 
 
 @dataclass(frozen=True, slots=True)
-class _Resolver:
+class _Chain:
+    """The models of one candidate as written: (where, model, steps) of each stage."""
+
+    stages: tuple[tuple[Location, str, int | None], ...]
+    location: Location
+    name: str | None = None
+
+
+def _chain(
+    spec: RouteSpec | CandidateSpec | ArmSpec | ShadowSpec, location: Location, steps: int | None = None
+) -> _Chain:
+    """Steps given for the whole candidate are those of its first stage."""
+    steps = spec.steps if steps is None else steps
+    name = spec.name if isinstance(spec, CandidateSpec) else None
+    if spec.model is not None:
+        return _Chain((((*location, "model"), spec.model, steps),), location, name)
+    stages = [
+        ((*location, "stages", index), stage.model, _stage_steps(stage, index, steps))
+        for index, stage in enumerate(spec.stages or ())
+    ]
+    return _Chain(tuple(stages), location, name)
+
+
+def _stage_steps(stage: StageSpec, index: int, steps: int | None) -> int | None:
+    return steps if index == 0 and stage.steps is None else stage.steps
+
+
+def _members(
+    spec: RouteSpec | CandidateSpec, location: Location, steps: int | None = None
+) -> Sequence[_Chain]:
+    """The candidates of one rank: those of any_of, or the one that is written."""
+    if spec.any_of is None:
+        return (_chain(spec, location, steps),)
+    return [_chain(each, (*location, "any_of", index), steps) for index, each in enumerate(spec.any_of)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiler:
     models: Mapping[str, ModelFacts]
     add: AddProblem
+    spec: RouteSpec
+    location: Location
 
-    def candidates(
-        self, members: list[_Member], where: list[Location], rank: int, label: str | None, *, in_ladder: bool
+    def rung(self, rank: int, rung: CandidateSpec | None) -> list[Candidate]:
+        """A ladder entry that names no model varies the route's own; None stands for that one unvaried."""
+        names_models = rung is not None and (rung.model or rung.stages or rung.any_of)
+        if rung is not None and names_models:
+            return self.ranked(_members(rung, (*self.location, "quality", rank)), rank, rung.name, True)
+        if self.spec.model is None and self.spec.stages is None and self.spec.any_of is None:
+            self.add((*self.location, "quality", rank), "names no model, and the route has none to vary")
+            return []
+        steps, name = (rung.steps, rung.name) if rung is not None else (None, None)
+        return self.ranked(_members(self.spec, self.location, steps), rank, name, True)
+
+    def ranked(
+        self, chains: Sequence[_Chain], rank: int, name: str | None, in_ladder: bool
     ) -> list[Candidate]:
         found = []
-        for (_, member), location in zip(members, where, strict=True):
-            stages = self._stages(member, location)
-            if stages:
-                found.append(Candidate(stages, rank, member.name or label, in_ladder))
+        for chain in chains:
+            candidate = self.candidate(chain)
+            if candidate is not None:
+                label = chain.name or name
+                found.append(Candidate(candidate.stages, candidate.models, rank, label, in_ladder))
         return found
 
-    def _stages(self, spec: CandidateSpec, location: Location) -> tuple[Stage, ...]:
-        if spec.stages is None and spec.model is None:
-            self.add(location, "give a model, stages or any_of")
+    def arms(self, candidates: Sequence[Candidate]) -> tuple[Arm, ...]:
+        experiment = self.spec.experiment
+        if experiment is None:
             return ()
-        named: list[tuple[Location, StageSpec]] = (
-            [((*location, "model"), StageSpec(model=spec.model))]
-            if spec.model is not None
-            else [((*location, "stages", index), stage) for index, stage in enumerate(spec.stages or ())]
-        )
+        total = sum(arm.weight for arm in experiment.arms)
+        after_promise = tuple(each for each in candidates if each.rank > 0)
+        arms, reached = [], 0.0
+        for index, arm in enumerate(experiment.arms):
+            reached += arm.weight
+            if arm.model is None and arm.stages is None:
+                if arm.steps is not None:
+                    self.add((*self.location, "experiment", "arms", index), "steps need a model or stages")
+                arms.append(Arm(arm.name, reached / total, tuple(candidates)))
+                continue
+            own = self.candidate(_chain(arm, (*self.location, "experiment", "arms", index)))
+            if own is not None:
+                arms.append(Arm(arm.name, reached / total, (replace(own, name=arm.name), *after_promise)))
+        return tuple(arms)
+
+    def candidate(self, chain: _Chain) -> Candidate | None:
+        named = chain.stages
+        if not named:
+            self.add(chain.location, "give a model, stages or any_of")
+            return None
+        normalize = self.spec.normalize
+        if normalize is not None and named[-1][1] != normalize.model:
+            named = (*named, ((*self.location, "normalize"), normalize.model, normalize.steps))
         resolved: list[tuple[ModelFacts, Capability | None, int | None]] = []
-        for index, (where, stage) in enumerate(named):
-            facts = self.models.get(stage.model)
+        for index, (where, model, steps) in enumerate(named):
+            facts = self.models.get(model)
             if facts is None:
-                self.add(where, unknown_model(stage.model, self.models))
+                self.add(where, unknown_model(model, self.models))
                 continue
             capability = None if index == 0 else _transform(facts)
             if index > 0 and capability is None:
-                self.add(where, f"{stage.model} makes images from nothing and cannot follow another stage")
+                self.add(where, f"{model} makes images from nothing and cannot follow another stage")
                 continue
-            steps = stage.steps if stage.steps is not None or index > 0 else spec.steps
             resolved.append((facts, capability, steps))
         if len(resolved) < len(named):
-            return ()
+            return None
         stages, scale_after = [], 1
         for facts, capability, steps in reversed(resolved):
             stages.append(Stage(facts, capability, steps, scale_after))
             scale_after *= facts.scale if capability is Capability.UPSCALE else 1
-        return tuple(reversed(stages))
+        return Candidate(tuple(reversed(stages)), tuple(model for _, model, _ in named))
 
 
 def unknown_model(name: str, models: Mapping[str, ModelFacts]) -> str:

@@ -77,12 +77,15 @@ class StageSpec(Closed):
         return _or_name(core, handler)
 
 
+Stages = Annotated[tuple[StageSpec, ...], Field(min_length=1, max_length=8)]
+
+
 class CandidateSpec(Closed):
     """What may answer: a model, or stages one after the other, or a group that is as good as any of it."""
 
     name: Name | None = None
     model: Name | None = None
-    stages: Annotated[tuple[StageSpec, ...], Field(min_length=1, max_length=8)] | None = None
+    stages: Stages | None = None
     any_of: Annotated[tuple["CandidateSpec", ...], Field(min_length=1, max_length=16)] | None = None
     steps: Steps | None = None
 
@@ -107,18 +110,88 @@ class CandidateSpec(Closed):
         return _or_name(core, handler)
 
 
+class ArmSpec(Closed):
+    """One arm of an experiment. Without a model it is what the route promises anyway: the control."""
+
+    name: Name
+    weight: Annotated[float, Field(ge=0, le=1_000_000)] = 1.0
+    model: Name | None = None
+    stages: Stages | None = None
+    steps: Steps | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "ArmSpec":
+        if self.model is not None and self.stages is not None:
+            raise ValueError("give one of model and stages")
+        return self
+
+
+class ExperimentSpec(Closed):
+    """Splits a route's requests between arms, by weight. Requests with the same key always meet the same arm.
+
+    `sticky` names the key; a request that lacks it is split by its prompt.
+    """
+
+    name: Name
+    sticky: Literal["sticky_key", "tenant", "asset", "prompt"] = "sticky_key"
+    arms: Annotated[tuple[ArmSpec, ...], Field(min_length=2, max_length=16)]
+
+    @model_validator(mode="after")
+    def _weights(self) -> "ExperimentSpec":
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) < len(names):
+            raise ValueError("two arms have the same name")
+        if not sum(arm.weight for arm in self.arms) > 0:
+            raise ValueError("at least one arm needs a weight above 0")
+        return self
+
+
+class ShadowSpec(Closed):
+    """A share of the route's requests also runs here; the image is dropped, the measurements stay."""
+
+    model: Name | None = None
+    stages: Stages | None = None
+    steps: Steps | None = None
+    share_ratio: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "ShadowSpec":
+        if (self.model is None) == (self.stages is None):
+            raise ValueError("give exactly one of model and stages")
+        return self
+
+
+class LimitSpec(Closed):
+    """What a route or a tenant may use. On a route, `per: tenant` gives every tenant its own allowance."""
+
+    concurrency: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    usd_per_hour: Annotated[float, Field(gt=0)] | None = None
+
+
+class RouteLimitSpec(LimitSpec):
+    per: Literal["route", "tenant"] = "route"
+
+
+class TenantSpec(LimitSpec):
+    """`weight` is the tenant's share of a busy model, in proportion to the weights of the others waiting."""
+
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+
+
 class RouteSpec(Closed):
     """Where requests go that match, and how long it may take.
 
     `model`, `stages` or `any_of` is what the route promises. `quality` is the ladder, best first: when it is
     given, its first entry is the promise and an entry that names no model varies the route's own.
+    `normalize` is a stage that every result of the route goes through, whichever model made it.
     """
 
     name: Name | None = None
     pattern: Pattern | None = None
     match: Match | None = None
     model: Name | None = None
-    stages: Annotated[tuple[StageSpec, ...], Field(min_length=1, max_length=8)] | None = None
+    stages: Stages | None = None
     any_of: Annotated[tuple[CandidateSpec, ...], Field(min_length=1, max_length=16)] | None = None
     steps: Steps | None = None
     max_latency_ms: Milliseconds | None = None
@@ -127,6 +200,10 @@ class RouteSpec(Closed):
     fallback_on_content_refused: bool = False
     raster_fallback: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     deterministic: bool = False
+    normalize: StageSpec | None = None
+    experiment: ExperimentSpec | None = None
+    shadow: ShadowSpec | None = None
+    limits: RouteLimitSpec | None = None
 
     @model_validator(mode="after")
     def _one_promise(self) -> "RouteSpec":
@@ -197,16 +274,22 @@ class AliasSpec(Closed):
 
 
 class PolicySpec(Closed):
-    """A policy file. Routes are tried from the top; the first that matches decides."""
+    """A policy file. Routes are tried from the top; the first that matches decides.
 
+    The routes of `includes` (paths relative to this file) come after the file's own, in the order listed.
+    A tenant that `tenants` does not name has the limits of `"*"`.
+    """
+
+    includes: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
     model_routing: tuple[RouteSpec, ...] = ()
     default: RouteSpec | None = None
     aliases: dict[Name, AliasSpec] = Field(default_factory=dict)
+    tenants: dict[Name, TenantSpec] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _not_empty(self) -> "PolicySpec":
-        if not self.model_routing and self.default is None and not self.aliases:
-            raise ValueError("a policy needs model_routing, default or aliases")
+        if not (self.model_routing or self.default or self.aliases or self.includes or self.tenants):
+            raise ValueError("a policy needs at least one of model_routing, default, aliases and includes")
         return self
 
 

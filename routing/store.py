@@ -8,13 +8,17 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from routing.decide import PolicyEngine
 from routing.document import Problem
-from routing.policy import Policy, PolicyError, load_policy, version_of
+from routing.files import ReadInclude
+from routing.policy import Policy, PolicyError, load_policy, text_version
 from routing.types import ModelFacts
 
-HISTORY_KEPT = 50
+HISTORY_KEPT = 100
+VERSIONS_KEPT = 20
+ROUTES_DESCRIBED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,6 @@ class ActivePolicy:
     version: str
     loaded_at_s: float
     source: str
-    text: str | bytes
 
     @property
     def policy(self) -> Policy:
@@ -67,20 +70,28 @@ class UnknownVersion(KeyError):
 
 
 class PolicyStore:
-    """`history` holds every version that was in force, newest last; `refused` is the last text that was not
-    taken, None once a good one came after it."""
+    """`history` holds the changes, newest last; `refused` is the last text that was not taken, None once a
+    good one came after it."""
 
     def __init__(
-        self, models: Mapping[str, ModelFacts], initial_text: str | bytes, source: str, now_s: float = 0.0
+        self,
+        models: Mapping[str, ModelFacts],
+        initial_text: str | bytes,
+        source: str,
+        now_s: float = 0.0,
+        read: ReadInclude | None = None,
     ) -> None:
-        """Raises PolicyError: there is no last good policy to keep."""
+        """`read` gives the text of included files. Raises PolicyError: there is no last good one to keep."""
         self._models = dict(models)
+        self._read = read
         self._write = threading.Lock()
-        self._loaded: dict[str, ActivePolicy] = {}
-        self._current = self._load(initial_text, source, now_s)
-        self._loaded[self._current.version] = self._current
-        self._history: deque[Change] = deque(maxlen=HISTORY_KEPT)
-        self._history.append(Change(None, self._current.version, now_s, source))
+        policy = self._load(initial_text, source)
+        # Policies without their engines: an engine's pattern set may take hundreds of megabytes.
+        self._policies: dict[str, Policy] = {policy.version: policy}
+        self._current = self._activate(policy, now_s)
+        self._history: deque[Change] = deque(
+            [Change(None, policy.version, now_s, source)], maxlen=HISTORY_KEPT
+        )
         self.refused: Refused | None = None
 
     @property
@@ -91,38 +102,82 @@ class PolicyStore:
     def history(self) -> tuple[Change, ...]:
         return tuple(self._history)
 
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """What `rollback` and `policy` know, newest last."""
+        return tuple(self._policies)
+
+    def policy(self, version: str) -> Policy:
+        """Raises UnknownVersion."""
+        policy = self._policies.get(version)
+        if policy is None:
+            raise UnknownVersion(version, tuple(reversed(self._policies)))
+        return policy
+
     def offer(self, text: str | bytes, source: str, now_s: float) -> Change | Refused:
         """Puts the text in force if it is good; otherwise what is in force stays."""
         with self._write:
-            version = version_of(text)
-            if version == self._current.version:
-                self.refused = None
-                return Change(version, version, now_s, source)
             try:
-                loaded = self._load(text, source, now_s)
+                policy = self._load(text, source)
             except PolicyError as error:
-                self.refused = Refused(version, now_s, source, error.problems)
+                self.refused = Refused(text_version(text), now_s, source, error.problems)
                 return self.refused
             self.refused = None
-            return self._put_in_force(loaded, now_s, rollback=False)
+            if policy.version == self._current.version:
+                return Change(policy.version, policy.version, now_s, source)
+            return self._put_in_force(policy, now_s, rollback=False)
 
     def rollback(self, version: str, now_s: float = 0.0) -> Change:
-        """Puts a version of the history in force again. Raises UnknownVersion."""
+        """Puts a version that was in force before in force again. Raises UnknownVersion."""
         with self._write:
-            if version not in self._loaded:
-                raise UnknownVersion(version, tuple(reversed(self._loaded)))
-            return self._put_in_force(self._loaded[version], now_s, rollback=True)
+            return self._put_in_force(self.policy(version), now_s, rollback=True)
 
-    def _load(self, text: str | bytes, source: str, now_s: float) -> ActivePolicy:
-        policy = load_policy(text, source=source, models=self._models)
-        return ActivePolicy(PolicyEngine(policy, self._models), policy.version, now_s, source, text)
+    def describe(self) -> dict[str, Any]:
+        """JSON values for people and dashboards: what is in force, how it came, what was refused since."""
+        current = self._current
+        return {
+            "version": current.version,
+            "source": current.source,
+            "loaded_at_s": current.loaded_at_s,
+            "routes": [route.name for route in current.policy.all_routes[:ROUTES_DESCRIBED]],
+            "route_count": len(current.policy.all_routes),
+            "versions": list(self.versions),
+            "history": [_change_entry(change) for change in self.history],
+            "refused": None if self.refused is None else _refused_entry(self.refused),
+        }
 
-    def _put_in_force(self, loaded: ActivePolicy, now_s: float, *, rollback: bool) -> Change:
-        change = Change(self._current.version, loaded.version, now_s, loaded.source, rollback)
-        self._loaded.pop(loaded.version, None)
-        self._loaded[loaded.version] = loaded
-        while len(self._loaded) > HISTORY_KEPT:
-            del self._loaded[next(iter(self._loaded))]
+    def _load(self, text: str | bytes, source: str) -> Policy:
+        return load_policy(text, source=source, models=self._models, read=self._read)
+
+    def _activate(self, policy: Policy, now_s: float) -> ActivePolicy:
+        return ActivePolicy(PolicyEngine(policy, self._models), policy.version, now_s, policy.source)
+
+    def _put_in_force(self, policy: Policy, now_s: float, *, rollback: bool) -> Change:
+        active = self._activate(policy, now_s)
+        change = Change(self._current.version, policy.version, now_s, policy.source, rollback)
+        self._policies.pop(policy.version, None)
+        self._policies[policy.version] = policy
+        while len(self._policies) > VERSIONS_KEPT:
+            del self._policies[next(iter(self._policies))]
         self._history.append(change)
-        self._current = loaded
+        self._current = active
         return change
+
+
+def _change_entry(change: Change) -> dict[str, Any]:
+    return {
+        "before": change.before,
+        "after": change.after,
+        "at_s": change.at_s,
+        "source": change.source,
+        "rollback": change.rollback,
+    }
+
+
+def _refused_entry(refused: Refused) -> dict[str, Any]:
+    return {
+        "version": refused.version,
+        "at_s": refused.at_s,
+        "source": refused.source,
+        "problems": [str(problem) for problem in refused.problems],
+    }

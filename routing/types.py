@@ -34,6 +34,29 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+class RoutingError(ValueError):
+    """A request no decision can be made for."""
+
+
+class UnknownModel(RoutingError):
+    """The caller asked for a model that is neither deployed nor an alias. `known` are the names that work."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name = name
+        self.known = known
+
+    def __str__(self) -> str:
+        return f"there is no model {self.name!r}; known are {', '.join(self.known)}"
+
+
+class NoRoute(RoutingError):
+    """No route matches and the policy has no default."""
+
+    def __str__(self) -> str:
+        return "no route of the policy matches this request, and the policy has no default route"
+
+
 @dataclass(frozen=True, slots=True)
 class AssetRequest:
     """What a policy may look at. `model` is what the caller asked for, "auto" when the policy decides.
@@ -156,6 +179,19 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """What may run at once, start in a minute and be spent in an hour under one key; None is unlimited.
+
+    Everything that is decided with the same key counts together.
+    """
+
+    key: str
+    concurrency: int | None = None
+    requests_per_minute: int | None = None
+    usd_per_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What will happen to a request. `chain` is in the order of trying; empty means refused.
 
@@ -164,7 +200,8 @@ class Decision:
     and there is no raster. `fastest_ms` is the shortest predicted time of any candidate that could make the
     image at all, whether or not it fits the budget. `continue_on_content_refused` says whether a provider's
     refusal goes to the next candidate. `arm` is the experiment's arm that this request fell into, `shadow` a
-    plan to run beside it whose image is dropped.
+    plan to run beside it whose image is dropped. `limits` are what the request counts against, and
+    `weight` is its tenant's share of a busy model, in proportion to the other tenants'.
     """
 
     policy_version: str
@@ -182,3 +219,5 @@ class Decision:
     experiment: str | None = None
     arm: str | None = None
     shadow: Plan | None = None
+    limits: tuple[Limit, ...] = ()
+    weight: float = 1.0
