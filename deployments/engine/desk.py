@@ -1,0 +1,183 @@
+"""The books of the engine: who is where between arrival and image, and what happens next.
+
+No threads, no clock, no tensors: every method is told the time and returns what to do. The engine runs
+it on threads, the simulation in virtual time.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from deployments.engine.costs import CostModel
+from deployments.engine.planning import needed_s, plan
+from deployments.engine.work import Batch, Plan, Refusal, Rules, Shape, Standing
+
+
+class Stage(Enum):
+    PREPARING = auto()
+    READY = auto()
+    STEPPING = auto()
+    DECODING = auto()
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request on the books. Instants are seconds of the engine's clock; None until they come."""
+
+    number: int
+    shape: Shape
+    steps_left: int
+    arrived_s: float
+    deadline_s: float | None
+    steady: bool
+    stage: Stage = Stage.PREPARING
+    cancelled: bool = False
+    prepare_started_s: float | None = None
+    prepared_s: float | None = None
+    first_step_s: float | None = None
+    last_step_s: float | None = None
+    decode_started_s: float | None = None
+    steps_done: int = 0
+    busy_s: float = 0.0
+    """This request's share of the device: each call's time divided by the requests in it."""
+    batches: dict[int, int] = field(default_factory=dict)
+    """How many steps ran at each number of rows asked of the denoiser, in requests (padding included)."""
+
+    def standing(self) -> Standing:
+        return Standing(
+            number=self.number,
+            shape=self.shape,
+            steps_left=self.steps_left,
+            arrived_s=self.arrived_s,
+            deadline_s=self.deadline_s,
+            steady=self.steady,
+            begun=self.steps_done > 0,
+            cancelled=self.cancelled,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy the engine is. `wait_s`: predicted time until a request that came now would begin."""
+
+    wait_s: float
+    running: int
+    queued: int
+
+
+class Desk:
+    """Every entry is in one stage; an entry leaves by `leave`, whatever its end."""
+
+    def __init__(self, costs: CostModel, rules: Rules) -> None:
+        self.costs = costs
+        self._rules = rules
+        self._entries: dict[int, Entry] = {}
+        self._arrivals = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def admit(
+        self, shape: Shape, steps: int, now_s: float, deadline_s: float | None = None, steady: bool = False
+    ) -> Entry | Refusal:
+        """The new entry, or a refusal if the request could not meet its deadline even alone."""
+        number = self._arrivals
+        self._arrivals += 1
+        entry = Entry(number, shape, steps, now_s, deadline_s, steady)
+        predicted_s = self.costs.prepare_s(shape) + needed_s(entry.standing(), self.costs)
+        if deadline_s is not None and now_s + predicted_s > deadline_s:
+            return Refusal(number, predicted_s)
+        self._entries[number] = entry
+        return entry
+
+    def get(self, number: int) -> Entry | None:
+        return self._entries.get(number)
+
+    def prepared(self, number: int, steps: int, now_s: float) -> None:
+        """The text is encoded and the noise drawn: `steps` denoiser calls follow."""
+        entry = self._entries[number]
+        entry.prepared_s = now_s
+        entry.steps_left = steps
+        if entry.prepare_started_s is not None:
+            self.costs.of(entry.shape).prepare.observe(now_s - entry.prepare_started_s)
+            entry.busy_s += now_s - entry.prepare_started_s
+        entry.stage = Stage.READY if steps else Stage.DECODING
+
+    def next(self, now_s: float) -> Plan:
+        """What to run now. Members of the batch are STEPPING until `stepped` or `postponed`."""
+        ready = [entry.standing() for entry in self._entries.values() if entry.stage is Stage.READY]
+        decision = plan(ready, self.costs, now_s, self._rules)
+        if decision.batch is not None:
+            for number in decision.batch.numbers:
+                entry = self._entries[number]
+                entry.stage = Stage.STEPPING
+                if entry.first_step_s is None:
+                    entry.first_step_s = now_s
+        return decision
+
+    def stepped(self, batch: Batch, steps_left: Mapping[int, int], seconds: float, now_s: float) -> list[int]:
+        """One call ran. Returns who is ready to be decoded."""
+        rows = batch.width or len(batch.numbers)
+        costs = self.costs.of(batch.shape)
+        costs.step.observe(rows, seconds)
+        costs.cap.succeeded(rows)
+        done = []
+        for number in batch.numbers:
+            entry = self._entries[number]
+            entry.steps_left = steps_left[number]
+            entry.steps_done += 1
+            entry.last_step_s = now_s
+            entry.busy_s += seconds / len(batch.numbers)
+            entry.batches[rows] = entry.batches.get(rows, 0) + 1
+            entry.stage = Stage.READY if entry.steps_left else Stage.DECODING
+            if not entry.steps_left:
+                done.append(number)
+        return done
+
+    def postponed(self, batch: Batch) -> None:
+        """The call did not happen; its members stand where they stood."""
+        for number in batch.numbers:
+            self._entries[number].stage = Stage.READY
+
+    def did_not_fit(self, batch: Batch) -> bool:
+        """Memory failed the call. Lowers the cap; True if there is nothing smaller to try."""
+        self.postponed(batch)
+        rows = batch.width or len(batch.numbers)
+        self.costs.of(batch.shape).cap.failed(rows)
+        return rows == 1
+
+    def decoded(self, number: int, seconds: float) -> None:
+        entry = self._entries[number]
+        self.costs.of(entry.shape).decode.observe(seconds)
+        entry.busy_s += seconds
+
+    def cancel(self, number: int) -> Entry | None:
+        """Marks the entry; it takes no further step. None if it has left already."""
+        entry = self._entries.get(number)
+        if entry is not None:
+            entry.cancelled = True
+        return entry
+
+    def leave(self, number: int) -> None:
+        self._entries.pop(number, None)
+
+    def load(self, now_s: float) -> Load:
+        entries = self._entries.values()
+        running = sum(entry.steps_done > 0 or entry.stage is Stage.STEPPING for entry in entries)
+        return Load(self._backlog_s(entries), running, len(self._entries) - running)
+
+    def _backlog_s(self, entries: Iterable[Entry]) -> float:
+        """Work ahead of a newcomer, taken as if it ran in full batches.
+
+        A newcomer joins at a step boundary, so while its shape's batch has room it waits for nothing.
+        """
+        by_shape: dict[Shape, list[int]] = {}
+        for entry in entries:
+            if not entry.cancelled and entry.steps_left:
+                by_shape.setdefault(entry.shape, []).append(entry.steps_left)
+        total_s = 0.0
+        for shape, steps in by_shape.items():
+            cap = self.costs.cap(shape)
+            if len(steps) >= cap or len(by_shape) > 1:
+                total_s += sum(steps) / cap * self.costs.step_s(shape, min(cap, len(steps)))
+        return total_s

@@ -1,0 +1,96 @@
+"""The words of the step engine: what stands in its queue, and what it decided to do next.
+
+Times are seconds of one monotonic clock, whichever the engine was given.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Shape:
+    """What two requests must have in common to share a denoiser call.
+
+    `width` and `height` in pixels. `guided`: classifier-free guidance doubles the rows. `variant` names
+    whatever else changes the weights or the call: an adapter (LoRA), another kind of edit.
+    """
+
+    width: int
+    height: int
+    guided: bool = True
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.width}x{self.height}{'+cfg' if self.guided else ''}{self.variant and '+' + self.variant}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One request at a step boundary. `number` counts arrivals; `steps_left` is at least 1.
+
+    Without a deadline, `deadline_s` is None. `steady`: the pixels must not depend on the neighbours.
+    """
+
+    number: int
+    shape: Shape
+    steps_left: int
+    arrived_s: float
+    deadline_s: float | None = None
+    steady: bool = False
+    begun: bool = False
+    cancelled: bool = False
+
+
+class Costs(Protocol):
+    """What a plan may ask about time and memory. All answers are positive."""
+
+    def step_s(self, shape: Shape, batch: int) -> float:
+        """Predicted time of one denoiser call over `batch` requests."""
+        ...
+
+    def decode_s(self, shape: Shape) -> float:
+        """Predicted time from the last step to the image."""
+        ...
+
+    def cap(self, shape: Shape) -> int:
+        """The most requests that may share a call; at least 1."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """`patience_s`: a request without a deadline is ordered as if it were due that long after it came.
+
+    `steady_width`: a batch that holds a steady request is padded to this many requests, always.
+    `in_order`: first come, first served, instead of least slack (a baseline to measure against).
+    """
+
+    patience_s: float = 30.0
+    steady_width: int = 4
+    in_order: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`number` cannot meet its deadline: it would need `predicted_s` from now, even alone."""
+
+    number: int
+    predicted_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The next denoiser call. `width` is how many requests it is padded to, None for no padding."""
+
+    shape: Shape
+    numbers: tuple[int, ...]
+    width: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    batch: Batch | None
+    refused: Sequence[Refusal] = ()
