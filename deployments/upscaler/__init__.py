@@ -1,1 +1,1 @@
-"""."""
+"""Enlarges images tile by tile, inside a memory budget."""
