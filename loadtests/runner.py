@@ -1,12 +1,14 @@
 """Sends calls when they are due, whatever became of the earlier ones (open loop), and observes each.
 
+A closed loop is here for comparison.
+
 The clock is the event loop's: a test with a loop whose time is simulated sees exact latencies. Knows
 nothing of HTTP: an Exchange does the sending.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from loadtests.exchange import Exchange
 from loadtests.observation import Answer, Observation, Unanswered
@@ -28,16 +30,20 @@ class Limits:
 
 
 async def run_open_loop(
-    calls: Iterable[Call], exchange: Exchange, sink: Sink, limits: Limits | None = None
+    calls: Iterable[Call],
+    exchange: Exchange,
+    sink: Sink,
+    limits: Limits | None = None,
+    delay_s: float = 0.0,
 ) -> float:
-    """Returns the seconds from the first moment of the schedule to the last observation.
+    """Returns the seconds from the first moment of the schedule, `delay_s` from now, to the last observation.
 
     Every call ends in exactly one observation. Cancelling the run counts what is still open as
     unfinished before the cancellation goes on.
     """
     limits = limits or Limits()
     loop = asyncio.get_running_loop()
-    start = loop.time()
+    start = loop.time() + delay_s
     open_calls: set[asyncio.Task[None]] = set()
     try:
         for call in calls:
@@ -54,6 +60,38 @@ async def run_open_loop(
     finally:
         await _give_up(open_calls)
     return loop.time() - start
+
+
+async def run_closed_loop(
+    calls: Iterator[Call],
+    exchange: Exchange,
+    sink: Sink,
+    *,
+    clients: int,
+    duration_s: float,
+    think_s: float = 0.0,
+    delay_s: float = 0.0,
+) -> float:
+    """`clients` that each wait for an answer, then `think_s`, then send the next of `calls`.
+
+    Latency counts from sending: nothing was due. Returns the seconds until the last observation.
+    """
+    clock = asyncio.get_running_loop().time
+    start = clock() + delay_s
+
+    async def client() -> None:
+        await _until(start)
+        while (now := clock()) < start + duration_s:
+            call = next(calls, None)
+            if call is None:
+                return
+            await _observe(replace(call, at_s=now - start), now, exchange, sink)
+            await asyncio.sleep(think_s)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(clients):
+            group.create_task(client())
+    return clock() - start
 
 
 async def _until(due: float) -> None:

@@ -16,6 +16,12 @@ class SloError(ValueError):
     """An objective that cannot be understood; the message shows it and what is allowed."""
 
 
+RUN_METRICS: Mapping[str, Callable[[Tally], float]] = {
+    "invalid_images": lambda counted: float(counted.images.invalid),
+    "late_p99_ms": lambda counted: counted.lateness.quantile_ms(0.99) or 0.0,
+}
+"""Of a whole run, not of a route."""
+
 METRICS: Mapping[str, Callable[[Group], float | None]] = {
     "p50_ms": lambda group: group.latency.quantile_ms(0.50),
     "p90_ms": lambda group: group.latency.quantile_ms(0.90),
@@ -67,8 +73,9 @@ def parse_objective(text: str) -> Objective:
     match = _OBJECTIVE.fullmatch(text.strip())
     if match is None:
         raise SloError(f"{text!r} is not an objective; write [ROUTE:]METRIC<=VALUE, like p99_ms<=1200")
-    if match["metric"] not in METRICS:
-        raise SloError(f"{text!r}: unknown metric {match['metric']}; known are {', '.join(METRICS)}")
+    if match["metric"] not in METRICS and (match["metric"] not in RUN_METRICS or match["route"]):
+        known = ", ".join(METRICS if match["route"] else {**METRICS, **RUN_METRICS})
+        raise SloError(f"{text!r}: unknown metric {match['metric']}; known are {known}")
     try:
         bound = float(match["bound"])
     except ValueError:
@@ -77,8 +84,11 @@ def parse_objective(text: str) -> Objective:
 
 
 def judge(objectives: Sequence[Objective], counted: Tally) -> list[Verdict]:
-    verdicts = []
-    for objective in objectives:
-        group = counted.total if objective.route is None else counted.by_route.get(objective.route)
-        verdicts.append(Verdict(objective, METRICS[objective.metric](group) if group else None))
-    return verdicts
+    return [Verdict(objective, _measured(objective, counted)) for objective in objectives]
+
+
+def _measured(objective: Objective, counted: Tally) -> float | None:
+    if objective.metric in RUN_METRICS:
+        return RUN_METRICS[objective.metric](counted)
+    group = counted.total if objective.route is None else counted.by_route.get(objective.route)
+    return METRICS[objective.metric](group) if group else None

@@ -1,5 +1,6 @@
 """What a run comes to: the JSON document that the terminal, the report and comparisons are made from."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from loadtests.slo import Verdict
 from loadtests.tally import Group, Tally
 
 FORMAT = 1
+MAX_BINS = 100
 QUANTILES = {"p50_ms": 0.50, "p90_ms": 0.90, "p95_ms": 0.95, "p99_ms": 0.99, "p999_ms": 0.999}
 
 
@@ -38,14 +40,28 @@ def summarize(facts: RunFacts, counted: Tally, verdicts: Sequence[Verdict] = ())
             "late_p99_ms": counted.lateness.quantile_ms(0.99),
             "late_max_ms": counted.lateness.quantile_ms(1.0),
         },
-        "timeline": [
-            {"second": second, **_moment(group)} for second, group in sorted(counted.by_second.items())
-        ],
+        "images": {
+            name: getattr(counted.images, name)
+            for name in ("checked", "undecodable", "wrong_size", "unequal", "skipped")
+        },
+        "timeline": _timeline(counted, facts.schedule_s),
         "slowest": [asdict(slow) for slow in counted.slowest],
         "objectives": [
             {"objective": str(each.objective), "measured": each.measured, "met": each.met}
             for each in verdicts
         ],
+    }
+
+
+def _timeline(counted: Tally, schedule_s: float) -> dict[str, Any]:
+    """Groups of arrivals by when they were due, in bins of a whole number of seconds."""
+    bin_s = max(1, math.ceil(schedule_s / MAX_BINS))
+    bins: dict[int, Group] = {}
+    for second, group in counted.by_second.items():
+        bins.setdefault(second // bin_s, Group()).add(group)
+    return {
+        "bin_s": bin_s,
+        "bins": [{"at_s": index * bin_s, **_moment(bins[index])} for index in sorted(bins)],
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from loadtests.histogram import Histogram
+from loadtests.images import ImageChecks
 from loadtests.observation import Observation, Unanswered
 
 LATE_MS = 10.0
@@ -104,6 +105,7 @@ class Tally:
     by_route: dict[str, Group] = field(default_factory=dict)
     by_second: dict[int, Group] = field(default_factory=dict)
     lateness: Histogram = field(default_factory=Histogram)
+    images: ImageChecks = field(default_factory=ImageChecks)
     _slowest: list[SlowCall] = field(default_factory=list)
 
     def record(self, seen: Observation) -> None:
@@ -118,6 +120,7 @@ class Tally:
     def add(self, other: "Tally") -> None:
         self.total.add(other.total)
         self.lateness.add(other.lateness)
+        self.images.add(other.images)
         for mine, theirs in (
             (self.by_shot, other.by_shot),
             (self.by_route, other.by_route),

@@ -9,15 +9,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from loadtests.tally import Tally
+from loadtests.tally import Group
 
 
-def live_view(counted: Tally, elapsed_s: float, schedule_s: float, expected: int) -> RenderableType:
-    total = counted.total
+def live_view(total: Group, elapsed_s: float, schedule_s: float, expected: int | None) -> RenderableType:
     line = Table.grid(padding=(0, 2))
     line.add_row(
         f"{min(elapsed_s, schedule_s):.0f}/{schedule_s:.0f} s",
-        f"{total.offered}/{expected} answered or given up",
+        f"{total.offered}{f'/{expected}' if expected else ''} answered or given up",
         f"p50 {_ms(total.latency.quantile_ms(0.5))}",
         f"p99 {_ms(total.latency.quantile_ms(0.99))}",
         f"goodput {_percent(total.goodput_ratio)}",
@@ -37,6 +36,8 @@ def summary_view(summary: dict[str, Any]) -> RenderableType:
                 style="yellow",
             )
         )
+    if (images := summary["images"])["checked"]:
+        parts.append(_images(images))
     if summary["objectives"]:
         parts.append(_objectives(summary["objectives"]))
     return Stack(*parts)
@@ -69,6 +70,14 @@ def _latencies(summary: dict[str, Any]) -> Table:
 def _outcomes(total: dict[str, Any]) -> Text:
     listed = ", ".join(f"{code} {count}" for code, count in total["outcomes"].items())
     return Text(f"Outcomes: {listed or 'none'}. Dropped arrivals: {total['dropped']}.")
+
+
+def _images(images: dict[str, int]) -> Text:
+    wrong = {key: images[key] for key in ("undecodable", "wrong_size", "unequal") if images[key]}
+    if not wrong:
+        return Text(f"Images checked: {images['checked']}, all valid.")
+    listed = ", ".join(f"{key.replace('_', ' ')} {count}" for key, count in wrong.items())
+    return Text(f"Images checked: {images['checked']}; {listed}.", style="red")
 
 
 def _objectives(objectives: list[dict[str, Any]]) -> Text:

@@ -1,194 +1,187 @@
-"""`atelier loadtest`: open-loop load against a running endpoint, judged by objectives.
+"""`atelier loadtest` and `atelier loadtest-report`: load on a running endpoint, judged by objectives.
 
 Exit status: 0 when every objective is met, 1 when one is missed, 2 for a wrong command line.
 """
 
-import asyncio
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
+from pydantic import ValidationError
 from rich.console import Console
 from rich.live import Live
 
-from loadtests.arrivals import Spacing, constant, schedule
-from loadtests.exchange import open_exchange
-from loadtests.runner import Limits, run_open_loop
-from loadtests.slo import Objective, SloError, judge, parse_objective
-from loadtests.summary import RunFacts, summarize
-from loadtests.tally import Tally
+from loadtests.arrivals import Spacing
+from loadtests.report.page import report_page
+from loadtests.scenario import Scenario, ScenarioError, load_scenario
+from loadtests.session import WorkerDied, run_session
+from loadtests.slo import judge
+from loadtests.summary import FORMAT, RunFacts, summarize
+from loadtests.tally import Group, Tally
 from loadtests.target import Target, TargetRefused, parse_target
 from loadtests.terminal import live_view, summary_view
-from loadtests.workload import Call, Shot, calls
 
-MAX_DURATION_S = 24 * 3600.0
-MAX_REQUESTS = 10_000_000
-_REFRESH_S = 0.25
+_INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_OUTPUT_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
+
+# Options that make up a scenario of one shot at a constant rate; a scenario file says all this itself.
+_LOAD_OPTIONS = [
+    click.option("--rate", type=float, help="Arrivals per second.  [default: 1]"),
+    click.option("--duration", type=float, help="Seconds of arrivals.  [default: 30]"),
+    click.option("--clients", type=int, help="A closed loop of so many clients instead of a rate."),
+    click.option("--spacing", type=click.Choice([each.value for each in Spacing])),
+    click.option("--prompt", "prompts", multiple=True, help="May be repeated: taken in turn."),
+    click.option("--model", help="Default: the policy decides."),
+    click.option("--size", help="WIDTHxHEIGHT."),
+    click.option("--n", type=int, help="Images a request."),
+    click.option("--asset", help="The asset type that the policy routes by, like ui-badge."),
+    click.option("--image-seed", type=int, help="Ask for the same pixels every time."),
+    click.option("--max-latency-ms", type=float, help="Latency budget to ask for."),
+    click.option("--seed", type=int, help="Of the arrivals.  [default: 0]"),
+    click.option("--timeout", "timeout_s", type=float, help="Seconds until a call is given up."),
+    click.option("--drain", "drain_s", type=float, help="Seconds to wait for answers at the end."),
+    click.option("--max-in-flight", type=int, help="Arrivals beyond are dropped, and counted."),
+    click.option("--max-requests", type=int, help="Refuse to run more.  [default: 100000]"),
+]
 
 
-class ObjectiveType(click.ParamType[Objective]):
-    name = "objective"
-
-    def convert(
-        self, value: str | Objective, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Objective:
-        if isinstance(value, Objective):
-            return value
-        try:
-            return parse_objective(value)
-        except SloError as error:
-            self.fail(str(error), param, ctx)
+def _load_options(command: Any) -> Any:
+    for option in reversed(_LOAD_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command(name="loadtest")
 @click.argument("url", default="http://127.0.0.1:8000")
-@click.option("--rate", default=1.0, show_default=True, type=click.FloatRange(0, 100_000, min_open=True))
-@click.option(
-    "--duration",
-    default=30.0,
-    show_default=True,
-    type=click.FloatRange(0, MAX_DURATION_S, min_open=True),
-    help="Seconds of arrivals.",
-)
-@click.option("--max-requests", default=100_000, show_default=True, type=click.IntRange(1, MAX_REQUESTS))
-@click.option(
-    "--spacing", default="poisson", show_default=True, type=click.Choice([each.value for each in Spacing])
-)
-@click.option("--prompt", "prompts", multiple=True, help="May be repeated: taken in turn.")
-@click.option("--model", help="Default: the policy decides.")
-@click.option("--size", help="WIDTHxHEIGHT.")
-@click.option("--n", default=1, show_default=True, type=click.IntRange(1, 10), help="Images a request.")
-@click.option("--asset", help="The asset type that the policy routes by, like ui-badge.")
-@click.option("--image-seed", type=click.IntRange(0), help="Ask for the same pixels every time.")
-@click.option(
-    "--max-latency-ms", type=click.FloatRange(0, 3_600_000, min_open=True), help="Latency budget asked for."
-)
-@click.option("--seed", default=0, show_default=True, help="Of the arrivals.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    default=120.0,
-    show_default=True,
-    type=click.FloatRange(0.001, 3600),
-    help="Seconds until a call is given up.",
-)
-@click.option(
-    "--drain",
-    "drain_s",
-    default=30.0,
-    show_default=True,
-    type=click.FloatRange(0, 3600),
-    help="Seconds to wait for answers after the last arrival.",
-)
-@click.option(
-    "--max-in-flight",
-    default=2000,
-    show_default=True,
-    type=click.IntRange(1, 60_000),
-    help="Arrivals beyond are dropped, and counted.",
-)
-@click.option(
-    "--slo",
-    "objectives",
-    multiple=True,
-    type=ObjectiveType(),
-    help="Like p99_ms<=1200 or goodput_ratio>=0.99; may be repeated.",
-)
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write the results here.",
-)
-@click.option("--api-key-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--scenario", "scenario_path", type=_INPUT_FILE, help="A YAML file (docs/loadtests.md).")
+@_load_options
+@click.option("--processes", type=click.IntRange(1, 64), help="Share the arrivals.  [default: 1]")
+@click.option("--slo", "objectives", multiple=True, help="Like p99_ms<=1200; may be repeated.")
+@click.option("--json", "json_path", type=_OUTPUT_FILE, help="Write the results here.")
+@click.option("--html", "html_path", type=_OUTPUT_FILE, help="Write a report here.")
+@click.option("--compare-to", "baseline_path", type=_INPUT_FILE, help="An earlier run's --json file.")
+@click.option("--api-key-file", type=_INPUT_FILE)
 @click.option("--allow-remote", is_flag=True, help="Permit a target other than this machine.")
 def loadtest(
     url: str,
-    rate: float,
-    duration: float,
-    max_requests: int,
-    spacing: str,
-    prompts: tuple[str, ...],
-    model: str | None,
-    size: str | None,
-    n: int,
-    asset: str | None,
-    image_seed: int | None,
-    max_latency_ms: float | None,
-    seed: int,
-    timeout_s: float,
-    drain_s: float,
-    max_in_flight: int,
-    objectives: tuple[Objective, ...],
+    scenario_path: Path | None,
+    processes: int | None,
+    objectives: tuple[str, ...],
     json_path: Path | None,
+    html_path: Path | None,
+    baseline_path: Path | None,
     api_key_file: Path | None,
     allow_remote: bool,
+    **load: Any,
 ) -> None:
-    """Put an open-loop load on URL and report latency, goodput, errors and dropped arrivals.
+    """Put load on URL and report latency, goodput, errors and dropped arrivals.
 
-    Arrivals come at RATE per second whatever the service does, and latency counts from when each was due.
+    Arrivals come when they are due whatever the service does, and latency counts from that moment.
     """
     target = _target(url, allow_remote)
-    times = schedule(constant(rate, duration), Spacing(spacing), seed)
-    if len(times) > max_requests:
-        raise click.UsageError(f"{len(times)} arrivals are more than --max-requests {max_requests}")
-    shot = Shot(
-        name=asset or model or "request",
-        prompts=prompts or ("a lighthouse at dusk",),
-        model=model,
-        size=size,
-        n=n,
-        asset=asset,
-        seeds=() if image_seed is None else (image_seed,),
-        max_latency_ms=max_latency_ms,
-    )
-    counted = Tally()
+    scenario = _scenario(scenario_path, load, processes, objectives)
+    baseline = _read_summary(baseline_path) if baseline_path else None
     started_unix_s = time.time()
-    elapsed_s = asyncio.run(
-        _run(
-            target,
-            list(calls(times, [shot], seed)),
-            counted,
-            duration,
-            timeout_s,
-            Limits(max_in_flight, drain_s),
-            _headers(api_key_file),
-        )
+    try:
+        counted, elapsed_s = _run(scenario, target, _headers(api_key_file))
+    except (ScenarioError, WorkerDied) as error:
+        raise click.UsageError(str(error)) from None
+    verdicts = judge(scenario.parsed_objectives(), counted)
+    facts = RunFacts(
+        target=target.base_url,
+        name=scenario.name,
+        started_unix_s=started_unix_s,
+        schedule_s=scenario.duration_s,
+        elapsed_s=elapsed_s,
+        seed=scenario.seed,
+        processes=scenario.processes,
     )
-    verdicts = judge(objectives, counted)
-    facts = RunFacts(target.base_url, shot.name, started_unix_s, duration, elapsed_s, seed)
     summary = summarize(facts, counted, verdicts)
     Console().print(summary_view(summary))
     if json_path is not None:
         json_path.write_text(json.dumps(summary, indent=1) + "\n")
+    if html_path is not None:
+        html_path.write_text(report_page(summary, baseline))
     if not all(verdict.met for verdict in verdicts):
         raise click.exceptions.Exit(1)
 
 
-async def _run(
-    target: Target,
-    due: list[Call],
-    counted: Tally,
-    schedule_s: float,
-    timeout_s: float,
-    limits: Limits,
-    headers: dict[str, str],
-) -> float:
+@click.command(name="loadtest-report")
+@click.argument("run", type=_INPUT_FILE)
+@click.argument("html", type=_OUTPUT_FILE)
+@click.option("--compare-to", "baseline_path", type=_INPUT_FILE, help="An earlier run's --json file.")
+def loadtest_report(run: Path, html: Path, baseline_path: Path | None) -> None:
+    """Write the report of a saved RUN (--json) to HTML, beside an earlier run if one is given."""
+    baseline = _read_summary(baseline_path) if baseline_path else None
+    html.write_text(report_page(_read_summary(run), baseline))
+
+
+def _run(scenario: Scenario, target: Target, headers: dict[str, str]) -> tuple[Tally, float]:
     console = Console(stderr=True)
-    loop = asyncio.get_running_loop()
-    start = loop.time()
+    expected = None if scenario.closed_loop else len(scenario.times())
+    with Live(console=console, auto_refresh=False, transient=True) as live:
 
-    def view() -> object:
-        return live_view(counted, loop.time() - start, schedule_s, len(due))
+        def progress(counted: Group, elapsed_s: float) -> None:
+            if console.is_terminal:
+                view = live_view(counted, max(0.0, elapsed_s), scenario.duration_s, expected)
+                live.update(view, refresh=True)
 
-    async with open_exchange(target, timeout_s=timeout_s, headers=headers) as exchange:
-        with Live(console=console, auto_refresh=False, transient=True) as live:
-            run = asyncio.create_task(run_open_loop(due, exchange, counted.record, limits))
-            while not run.done():
-                await asyncio.wait([run], timeout=_REFRESH_S)
-                live.update(view(), refresh=console.is_terminal)  # type: ignore[arg-type]
-            return await run
+        return run_session(scenario, target, headers=headers, progress=progress)
+
+
+def _scenario(
+    path: Path | None, load: Mapping[str, Any], processes: int | None, objectives: tuple[str, ...]
+) -> Scenario:
+    given = {name: value for name, value in load.items() if value not in (None, ())}
+    if path is not None and given:
+        listed = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"--scenario says what to send; leave out {listed}")
+    try:
+        document = load_scenario(path).model_dump() if path else _one_shot(given)
+        document["objectives"] = [*document.get("objectives", ()), *objectives]
+        if processes is not None:
+            document["processes"] = processes
+        return Scenario.model_validate(document)
+    except ScenarioError as error:
+        raise click.UsageError(str(error)) from None
+    except ValidationError as error:
+        raise click.UsageError("\n".join(map(_option_problem, error.errors()))) from None
+
+
+def _option_problem(problem: Any) -> str:
+    """The last name of a place in the scenario is that of the option behind it."""
+    names = [part for part in problem["loc"] if isinstance(part, str)]
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{names[-1]}: {message}" if names else message
+
+
+def _one_shot(given: Mapping[str, Any]) -> dict[str, Any]:
+    shot_fields = ("model", "size", "n", "asset", "max_latency_ms")
+    bound_fields = ("timeout_s", "drain_s", "max_in_flight", "max_requests")
+    name = given.get("asset") or given.get("model") or "request"
+    duration_s = given.get("duration", 30.0)
+    document: dict[str, Any] = {
+        "name": name,
+        "shots": [
+            {
+                "name": name,
+                "prompts": given.get("prompts", ("a lighthouse at dusk",)),
+                "seeds": [given["image_seed"]] if "image_seed" in given else [],
+                **{field: given[field] for field in shot_fields if field in given},
+            }
+        ],
+        "bounds": {field: given[field] for field in bound_fields if field in given},
+        **{field: given[field] for field in ("seed", "spacing") if field in given},
+    }
+    if "clients" in given:
+        document["closed_loop"] = {"clients": given["clients"], "duration_s": duration_s}
+    if "clients" not in given or "rate" in given:
+        constant = {"kind": "constant", "rps": given.get("rate", 1.0), "duration_s": duration_s}
+        document["arrivals"] = [constant]
+    return document
 
 
 def _target(url: str, allow_remote: bool) -> Target:
@@ -202,3 +195,13 @@ def _headers(api_key_file: Path | None) -> dict[str, str]:
     if api_key_file is None:
         return {}
     return {"authorization": f"Bearer {api_key_file.read_text().strip()}"}
+
+
+def _read_summary(path: Path) -> dict[str, Any]:
+    try:
+        summary = json.loads(path.read_text())
+    except ValueError:
+        raise click.UsageError(f"{path}: not JSON") from None
+    if not isinstance(summary, dict) or summary.get("format") != FORMAT:
+        raise click.UsageError(f"{path}: not a run of this version's `atelier loadtest --json`")
+    return summary

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
-from serve.cli.loadtest import loadtest
+from serve.cli.loadtest import loadtest, loadtest_report
 from tests.loadtests.server import error, images_endpoint, success
 
 
@@ -73,12 +73,75 @@ def test_a_missed_objective_is_the_exit_status(url):
     ("arguments", "message"),
     [
         (("http://192.0.2.1",), "--allow-remote"),
-        (("http://127.0.0.1:1", "--rate", "1000", "--duration", "1000"), "--max-requests"),
+        (("http://127.0.0.1:1", "--rate", "1000", "--duration", "1000"), "max_requests"),
+        (("http://127.0.0.1:1", "--size", "big"), "size: "),
+        (("http://127.0.0.1:1", "--clients", "2", "--rate", "2"), "exactly one of"),
         (("http://127.0.0.1:1", "--slo", "p42<=1"), "unknown metric p42"),
-        (("http://127.0.0.1:1", "--duration", "0"), "duration"),
+        (("http://127.0.0.1:1", "--duration", "0"), "duration_s: "),
     ],
 )
 def test_a_wrong_command_line_is_told_before_anything_is_sent(arguments, message):
     result = invoke(*arguments)
     assert result.exit_code == 2
     assert message in result.output
+
+
+SCENARIO = """
+name: two kinds
+spacing: even
+arrivals:
+  - {kind: constant, rps: 40, duration_s: 0.5}
+shots:
+  - {name: badge, prompts: [NEW], size: 8x8, seeds: [1]}
+  - {name: poster, prompts: [a lighthouse], weight: 0.5}
+objectives: ["error_ratio<=0.5"]
+"""
+
+
+def test_a_scenario_in_two_processes_is_the_same_run_as_in_one(url, tmp_path):
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text(SCENARIO)
+    path, page = tmp_path / "run.json", tmp_path / "run.html"
+    result = invoke(
+        url, "--scenario", str(scenario), "--processes", "2", "--json", str(path), "--html", str(page)
+    )
+    assert result.exit_code == 0, result.output
+    summary = json.loads(path.read_text())
+    assert summary["total"]["offered"] == 20
+    assert set(summary["by_shot"]) == {"badge", "poster"}
+    assert summary["run"]["processes"] == 2
+    assert summary["images"] == {
+        "checked": summary["total"]["ok"],
+        "undecodable": 0,
+        "wrong_size": 0,
+        "unequal": 0,
+        "skipped": 0,
+    }
+    assert "two kinds" in page.read_text()
+
+
+def test_a_scenario_leaves_no_room_for_load_options(url, tmp_path):
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text(SCENARIO)
+    result = invoke(url, "--scenario", str(scenario), "--rate", "3")
+    assert result.exit_code == 2
+    assert "leave out --rate" in result.output
+
+
+def test_a_saved_run_is_reported_beside_an_earlier_one(url, tmp_path):
+    runs = [tmp_path / "first.json", tmp_path / "second.json"]
+    for path in runs:
+        invoke(url, "--rate", "40", "--duration", "0.2", "--spacing", "even", "--json", str(path))
+    page = tmp_path / "report.html"
+    result = CliRunner().invoke(loadtest_report, [str(runs[1]), str(page), "--compare-to", str(runs[0])])
+    assert result.exit_code == 0, result.output
+    assert "baseline" in page.read_text()
+
+
+@pytest.mark.parametrize("text", ["no json", "{}", "[]"])
+def test_what_is_no_saved_run_is_refused(text, tmp_path):
+    path = tmp_path / "run.json"
+    path.write_text(text)
+    result = CliRunner().invoke(loadtest_report, [str(path), str(tmp_path / "x.html")])
+    assert result.exit_code == 2
+    assert "run.json" in result.output

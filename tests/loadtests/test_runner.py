@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from loadtests.observation import Answer, Observation, Unanswered
-from loadtests.runner import Limits, run_open_loop
+from loadtests.runner import Limits, run_closed_loop, run_open_loop
 from loadtests.workload import Shot, calls
 from tests.loadtests.virtual_time import run_in_virtual_time
 
@@ -89,3 +89,16 @@ def test_a_cancelled_run_accounts_for_what_was_open():
     run_in_virtual_time(cancelled_after_a_second())
     assert [each.answer.code for each in seen] == ["ok", Unanswered.UNFINISHED]
     assert seen[1].latency_ms == pytest.approx(500)
+
+
+def test_a_closed_loop_sends_no_more_than_its_clients_and_hides_the_wait():
+    async def closed():
+        due = calls(np.zeros(100), [SHOT])
+        seen: list[Observation] = []
+        await run_closed_loop(due, Scripted(1.0), seen.append, clients=3, duration_s=10, think_s=1.0)
+        return seen
+
+    seen = run_in_virtual_time(closed())
+    assert len(seen) == 15
+    assert {round(each.latency_ms) for each in seen} == {1000}
+    assert sorted({round(each.call.at_s) for each in seen}) == [0, 2, 4, 6, 8]

@@ -1,0 +1,1 @@
+"""Results to look at: charts, and one self-contained HTML page that needs no network."""
