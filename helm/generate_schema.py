@@ -1,7 +1,7 @@
-"""Writes helm/atelier/values.schema.json: values.schema.base.yaml plus what mirrors the application's config.
+"""Writes helm/atelier/values.schema.json: the hand-written base plus what mirrors the application's config.
 
-Run from the repository's root: `python -m helm.generate_schema`. With --check it writes nothing and fails when
-the committed file is out of date. Knows the application's models, nothing of what templates do with values.
+Run from the repository's root: `python -m helm.generate_schema`. With --check it writes nothing and fails
+when the committed file is out of date. Knows the application's models, nothing of what templates do.
 """
 
 import json
@@ -43,7 +43,8 @@ def generate() -> Schema:
     definitions["policyDocument"] = _policy_schema(definitions)
     schema["$defs"] = {**schema["$defs"], **definitions}
     _drop_unused(schema)
-    return _closed(schema)
+    closed: Schema = _closed(schema)
+    return closed
 
 
 def _policy_schema(definitions: dict[str, Schema]) -> Schema:
@@ -54,7 +55,8 @@ def _policy_schema(definitions: dict[str, Schema]) -> Schema:
     policy = Policy.model_json_schema()
     for name, each in policy.pop("$defs", {}).items():
         definitions.setdefault(name, _readable(each))
-    return _readable(policy)
+    readable: Schema = _readable(policy)
+    return readable
 
 
 def _removable(models: Schema) -> Schema:
@@ -75,13 +77,18 @@ def _readable(node: Any) -> Any:
         return node
     if "discriminator" in node:
         return _switch(node["discriminator"])
-    return {
-        key: {name: _readable(each) for name, each in value.items()}
-        if key == "properties"
-        else _readable(value)
+    kept = {
+        key: value
         for key, value in node.items()
         if key != "default" and not (key == "title" and isinstance(value, str))
     }
+    return {key: _readable_child(key, value) for key, value in kept.items()}
+
+
+def _readable_child(key: str, value: Any) -> Any:
+    if key == "properties":  # its keys are names of values, "default" and "title" among them
+        return {name: _readable(each) for name, each in value.items()}
+    return _readable(value)
 
 
 def _switch(discriminator: Schema) -> Schema:

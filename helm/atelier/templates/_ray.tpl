@@ -20,12 +20,6 @@ of the application, hence enableServiceLinks: false in the pods. */}}
 - name: ATELIER_API_KEYS_FILE
   value: /etc/atelier/api-keys/{{ .Values.apiKeys.key }}
 {{- end }}
-{{- with .Values.ray.serve.routerQueueBackoffSeconds }}
-- name: RAY_SERVE_ROUTER_RETRY_INITIAL_BACKOFF_S
-  value: {{ .initial | quote }}
-- name: RAY_SERVE_ROUTER_RETRY_MAX_BACKOFF_S
-  value: {{ .max | quote }}
-{{- end }}
 {{- if ne .Values.modelCache.kind "none" }}
 - name: HF_HUB_OFFLINE
   value: "1"

@@ -1,0 +1,1 @@
+"""Sources of configuration that tell of changes while the application runs."""
