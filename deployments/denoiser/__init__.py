@@ -1,0 +1,1 @@
+"""Removes the marks of compression, resampling and generators from interface art."""

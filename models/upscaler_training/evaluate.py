@@ -1,0 +1,35 @@
+"""How much better than a baseline a network is, in decibels, on held-out pictures.
+
+PSNR over all RGB pixels after rounding to 8 bits, borders included, averaged over pictures.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from models.upscaler_training.artwork import Picture
+
+Restorer = Callable[[Picture], Picture]
+
+
+def psnr(picture: Picture, truth: Picture) -> float:
+    """Decibels; two equal pictures count as 60."""
+    error = np.mean((picture.astype(np.float64) - truth) ** 2)
+    return min(60.0, 10 * np.log10(255**2 / max(error, 1e-9)))
+
+
+def mean_psnr(restore: Restorer, pairs: list[tuple[Picture, Picture]]) -> float:
+    """Of `restore(input)` against the truth, over (input, truth) pairs."""
+    return float(np.mean([psnr(restore(picture), truth) for picture, truth in pairs]))
+
+
+def table(restorers: dict[str, Restorer], sets: dict[str, list[tuple[Picture, Picture]]]) -> str:
+    """Markdown: a row for a set, a column for a restorer, and the gain of the last over the first."""
+    names = list(restorers)
+    lines = ["| held-out set | pictures | " + " | ".join(names) + " | gain |"]
+    lines.append("|---" * (len(names) + 3) + "|")
+    for title, pairs in sets.items():
+        scores = [mean_psnr(restore, pairs) for restore in restorers.values()]
+        cells = " | ".join(f"{score:.2f}" for score in scores)
+        lines.append(f"| {title} | {len(pairs)} | {cells} | {scores[-1] - scores[0]:+.2f} dB |")
+    return "\n".join(lines)
