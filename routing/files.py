@@ -94,18 +94,18 @@ def validated(text: str | bytes, source: str) -> PolicyFile:
     try:
         spec = PolicySpec.model_validate(document.value)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise DocumentError(
-            tuple(
-                document.problem_at(
-                    each["loc"],
-                    _in_words(each["type"], each["msg"]),
-                    of_key=each["type"] == "extra_forbidden",
-                )
-                for each in found
-            )
-        ) from None
+        raise DocumentError(problems_of(document, error)) from None
     return PolicyFile(document, spec, text.encode(errors="surrogatepass") if isinstance(text, str) else text)
+
+
+def problems_of(document: Document, error: ValidationError) -> tuple[Problem, ...]:
+    """pydantic's findings at their places in the document."""
+    return tuple(
+        document.problem_at(
+            each["loc"], _in_words(each["type"], each["msg"]), of_key=each["type"] == "extra_forbidden"
+        )
+        for each in error.errors(include_url=False, include_context=False, include_input=False)
+    )
 
 
 def _in_words(kind: str, message: str) -> str:

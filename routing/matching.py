@@ -5,7 +5,7 @@ if its rarest condition holds, so that a decision does not walk through 10,000 r
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -76,6 +76,10 @@ class Matcher:
 
     def first(self, request: AssetRequest) -> int | None:
         """Index of the first route that matches, None when none does."""
+        return next(self.matching(request), None)
+
+    def matching(self, request: AssetRequest) -> Iterator[int]:
+        """Indices of all routes that match, in order."""
         in_asset, in_prompt = self.scan(request)
         candidates = list(self._by_key.get(_ALWAYS, ()))
         for key in _keys_of(request, in_asset, in_prompt):
@@ -83,8 +87,7 @@ class Matcher:
         candidates.sort()
         for index in candidates:
             if self.conditions[index].unmet(request, in_asset, in_prompt) is None:
-                return index
-        return None
+                yield index
 
     def scan(self, request: AssetRequest) -> tuple[frozenset[int], set[int]]:
         """The patterns in the asset label and in the prompt."""

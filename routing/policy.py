@@ -8,6 +8,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+
 from routing.document import DocumentError, Location, Place, Problem
 from routing.files import PolicyFile, ReadInclude, read_with_includes
 from routing.patterns import refusal
@@ -206,3 +208,27 @@ def _check_patterns(
         message = checked[pattern]
         if message is not None:
             add(location, message)
+
+
+def mentioned_models(spec: PolicySpec) -> frozenset[str]:
+    """Every name that stands where a model's name is expected."""
+    found: set[str] = set()
+
+    def visit(value: object) -> None:
+        if isinstance(value, AliasSpec | AliasTarget) and value.model == AUTO:
+            return
+        if isinstance(value, BaseModel):
+            model = getattr(value, "model", None)
+            if isinstance(model, str):
+                found.add(model)
+            for name in value.model_fields_set:
+                visit(getattr(value, name))
+        elif isinstance(value, tuple):
+            for each in value:
+                visit(each)
+        elif isinstance(value, Mapping):
+            for each in value.values():
+                visit(each)
+
+    visit(spec)
+    return frozenset(found)

@@ -1,0 +1,111 @@
+"""Counts what runs, starts and is spent under each key, and says when a limit is reached.
+
+One ledger per router: with several routers each enforces the limits on what it sees. Pure: time comes in.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from routing.types import Limit
+
+MINUTE_S = 60.0
+HOUR_S = 3600.0
+_SPENDING_SLOTS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """`retry_after_s` is when the oldest use leaves the window; None for concurrency, which no clock ends."""
+
+    key: str
+    limit: str
+    retry_after_s: float | None
+
+    def __str__(self) -> str:
+        return f"{self.key} has reached its {self.limit}"
+
+
+@dataclass(slots=True)
+class _Use:
+    running: int = 0
+    started_s: deque[float] = field(default_factory=deque)
+    spent: deque[tuple[float, float]] = field(default_factory=deque)
+    spent_usd: float = 0.0
+
+    def forget(self, now_s: float) -> None:
+        while self.started_s and self.started_s[0] <= now_s - MINUTE_S:
+            self.started_s.popleft()
+        while self.spent and self.spent[0][0] <= now_s - HOUR_S:
+            self.spent_usd -= self.spent.popleft()[1]
+        if not self.spent:
+            self.spent_usd = 0.0
+
+    def spend(self, usd: float, now_s: float) -> None:
+        """Sums per minute instead of per request: an hour of requests stays 60 numbers."""
+        slot_s = now_s - now_s % (HOUR_S / _SPENDING_SLOTS)
+        if self.spent and self.spent[-1][0] >= slot_s:
+            at_s, before = self.spent.pop()
+            self.spent.append((at_s, before + usd))
+        else:
+            self.spent.append((slot_s, usd))
+        self.spent_usd += usd
+
+    @property
+    def idle(self) -> bool:
+        return not (self.running or self.started_s or self.spent)
+
+
+@dataclass(slots=True)
+class LimitLedger:
+    """`admit` before a request runs, `finished` when it has ended, once each."""
+
+    _uses: dict[str, _Use] = field(default_factory=dict)
+
+    def admit(self, limits: tuple[Limit, ...], now_s: float) -> LimitReached | None:
+        """Counts the request against all limits, or against none and says which is reached."""
+        for limit in limits:
+            reached = _reached(limit, self._use(limit.key, now_s), now_s)
+            if reached is not None:
+                self._drop_idle(limit.key)
+                return reached
+        for limit in limits:
+            use = self._use(limit.key, now_s)
+            use.running += 1
+            if limit.requests_per_minute is not None:
+                use.started_s.append(now_s)
+        return None
+
+    def finished(self, limits: tuple[Limit, ...], cost_usd: float, now_s: float) -> None:
+        """Whatever came of it. The cost is known only now: spending stops at the request after the limit."""
+        for limit in limits:
+            use = self._use(limit.key, now_s)
+            use.running = max(0, use.running - 1)
+            if limit.usd_per_hour is not None and cost_usd > 0:
+                use.spend(cost_usd, now_s)
+            self._drop_idle(limit.key)
+
+    def running(self, key: str) -> int:
+        use = self._uses.get(key)
+        return 0 if use is None else use.running
+
+    def _use(self, key: str, now_s: float) -> _Use:
+        use = self._uses.setdefault(key, _Use())
+        use.forget(now_s)
+        return use
+
+    def _drop_idle(self, key: str) -> None:
+        """Tenants that come once must not stay in memory for ever."""
+        if self._uses[key].idle:
+            del self._uses[key]
+
+
+def _reached(limit: Limit, use: _Use, now_s: float) -> LimitReached | None:
+    if limit.concurrency is not None and use.running >= limit.concurrency:
+        return LimitReached(limit.key, f"limit of {limit.concurrency} requests at once", None)
+    if limit.requests_per_minute is not None and len(use.started_s) >= limit.requests_per_minute:
+        retry_after_s = use.started_s[0] + MINUTE_S - now_s
+        return LimitReached(limit.key, f"limit of {limit.requests_per_minute} a minute", retry_after_s)
+    if limit.usd_per_hour is not None and use.spent_usd >= limit.usd_per_hour:
+        retry_after_s = use.spent[0][0] + HOUR_S - now_s
+        return LimitReached(limit.key, f"limit of {limit.usd_per_hour:g} USD an hour", retry_after_s)
+    return None
