@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from routing.schema import PolicySpec
 from serve.config import AppConfig
 
 Schema = dict[str, Any]
@@ -48,13 +49,11 @@ def generate() -> Schema:
 
 
 def _policy_schema(definitions: dict[str, Schema]) -> Schema:
-    try:
-        from routing.policy import Policy
-    except ImportError:
-        return {"type": "object", "minProperties": 1}
-    policy = Policy.model_json_schema()
-    for name, each in policy.pop("$defs", {}).items():
-        definitions.setdefault(name, _readable(each))
+    policy = PolicySpec.model_json_schema()
+    for name, each in policy.pop("$defs").items():
+        if name in definitions:
+            raise ValueError(f"two schemas are named {name}: rename one of the models")
+        definitions[name] = _readable(each)
     readable: Schema = _readable(policy)
     return readable
 

@@ -12,6 +12,7 @@ application would refuse later, when it is harder to see why.
 {{- include "atelier.checkModelsFit" . -}}
 {{- include "atelier.checkPolicy" . -}}
 {{- include "atelier.checkExposure" . -}}
+{{- include "atelier.checkCallers" . -}}
 {{- include "atelier.checkModelCache" . -}}
 {{- include "atelier.checkTelemetry" . -}}
 {{- include "atelier.checkNetworkPolicy" . -}}
@@ -205,6 +206,12 @@ application would refuse later, when it is harder to see why.
 {{- end -}}
 {{- if and (or .Values.ingress.enabled $gateway.httpRoute.enabled) (not .Values.apiKeys.existingSecret) (not .Values.apiKeys.allowAnonymous) -}}
 {{- fail "apiKeys.existingSecret is empty while the endpoint is exposed: name the Secret of the API keys, or set apiKeys.allowAnonymous: true if something in front authenticates callers" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "atelier.checkCallers" -}}
+{{- if and .Values.loadtest.enabled .Values.apiKeys.existingSecret (not .Values.apiKeys.testKey) -}}
+{{- fail "loadtest.enabled with apiKeys.existingSecret needs apiKeys.testKey: the key of that Secret that holds one API key" -}}
 {{- end -}}
 {{- end -}}
 

@@ -102,3 +102,19 @@ seccompProfile:
 {{- $entry := include "atelier.entrypoint" . | fromJson -}}
 http://{{ $entry.name }}.{{ .Release.Namespace }}.svc:{{ int64 $entry.port }}
 {{- end -}}
+
+{{/* The Ray pods of this release, old and new cluster alike, as a label selector. */}}
+{{- define "atelier.raySelector" -}}
+matchLabels:
+  {{- include "atelier.selectorLabels" . | nindent 2 }}
+matchExpressions:
+  - {key: app.kubernetes.io/component, operator: In, values: [ray-head, ray-worker]}
+{{- end -}}
+
+{{- define "atelier.dnsEgress" -}}
+- to:
+    {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
+  ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+{{- end -}}

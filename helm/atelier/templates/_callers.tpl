@@ -1,0 +1,59 @@
+{{/*
+Spec of a pod that calls the endpoint: the release test and the load test.
+Arguments: root, component, resources, arguments (the command as a list), and script (or nil), a file of the
+release's ConfigMap of scripts that is mounted at /etc/atelier/scripts.
+*/}}
+{{- define "atelier.callerPod" -}}
+{{- $root := .root -}}
+restartPolicy: Never
+serviceAccountName: {{ include "atelier.fullname" $root }}-job
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with include "atelier.pullSecrets" $root }}
+{{ . }}
+{{- end }}
+securityContext:
+  {{- include "atelier.podSecurityContext" $root | nindent 2 }}
+containers:
+  - name: {{ .component }}
+    image: {{ include "atelier.appImage" $root }}
+    imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+    command:
+      {{- toYaml .arguments | nindent 6 }}
+    env:
+      - {name: HOME, value: /tmp/home}
+    resources:
+      limits: {{- toYaml .resources | nindent 8 }}
+      requests: {{- toYaml .resources | nindent 8 }}
+    securityContext:
+      {{- include "atelier.containerSecurityContext" $root | nindent 6 }}
+    volumeMounts:
+      - {name: tmp, mountPath: /tmp}
+      {{- if .script }}
+      - {name: scripts, mountPath: /etc/atelier/scripts, readOnly: true}
+      {{- end }}
+      {{- if include "atelier.callerKey" $root }}
+      - {name: api-keys, mountPath: /etc/atelier/api-keys, readOnly: true}
+      {{- end }}
+volumes:
+  - name: tmp
+    emptyDir: {sizeLimit: 256Mi}
+  {{- with .script }}
+  - name: scripts
+    configMap:
+      name: {{ . }}
+  {{- end }}
+  {{- with include "atelier.callerKey" $root }}
+  - name: api-keys
+    secret:
+      secretName: {{ $root.Values.apiKeys.existingSecret }}
+      defaultMode: 0440
+      items:
+        - {key: {{ . }}, path: {{ . }}}
+  {{- end }}
+{{- end -}}
+
+{{/* The key of the Secret that holds the one API key of these pods; empty without API keys. */}}
+{{- define "atelier.callerKey" -}}
+{{- if .Values.apiKeys.existingSecret }}{{ .Values.apiKeys.testKey }}{{ end -}}
+{{- end -}}
