@@ -1,0 +1,61 @@
+"""Checks image files that strangers sent, and decodes those that pass.
+
+The type comes from the content, never from a name or a header. What the container says (image_containers.py)
+is checked before a decoder allocates pixels. Knows nothing of HTTP.
+"""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from deployments.errors import InvalidRequest
+from deployments.image_containers import Checked, Refused, UploadLimits, read_container
+from deployments.types import Mask, Pixels
+
+__all__ = ["Checked", "UploadLimits", "check", "decode_image", "decode_mask"]
+
+
+def decode_image(data: bytes, param: str = "image", limits: UploadLimits | None = None) -> Pixels:
+    """RGB or RGBA pixels, turned upright as EXIF says. Raises InvalidRequest naming `param`."""
+    checked = check(data, param, limits)
+    try:
+        with Image.open(io.BytesIO(checked.decodable), formats=[checked.format.value.upper()]) as image:
+            upright = ImageOps.exif_transpose(image)
+            has_alpha = "A" in upright.getbands() or "transparency" in upright.info
+            return np.array(upright.convert("RGBA" if has_alpha else "RGB"))
+    except Exception:  # A decoder fed by strangers raises whatever it likes; all of it means the same.
+        raise InvalidRequest(f"{param} is damaged: its pixels cannot be decoded", param) from None
+
+
+def decode_mask(
+    data: bytes, width: int, height: int, param: str = "mask", limits: UploadLimits | None = None
+) -> Mask:
+    """255 where the file is transparent, 0 where it is opaque, as OpenAI's `mask` says what to edit.
+
+    Raises InvalidRequest for a file without transparency, or of another size than the image.
+    """
+    pixels = decode_image(data, param, limits)
+    if pixels.shape[:2] != (height, width):
+        found = f"{pixels.shape[1]}x{pixels.shape[0]}"
+        raise InvalidRequest(
+            f"{param} is {found}, but the image is {width}x{height}: send equal sizes", param
+        )
+    if pixels.shape[2] == 3:
+        raise InvalidRequest(f"{param} has no transparency: make transparent what is to change", param)
+    return 255 - pixels[..., 3]
+
+
+def check(data: bytes, param: str = "image", limits: UploadLimits | None = None) -> Checked:
+    """Reads the container only. Raises InvalidRequest naming `param`."""
+    limits = limits or UploadLimits()
+    try:
+        if len(data) > limits.max_bytes:
+            raise Refused(f"has {len(data)} bytes; at most {limits.max_bytes} are accepted")
+        return read_container(data, limits)
+    except Refused as refused:
+        raise InvalidRequest(f"{param} {refused}", param) from None
+    except (struct.error, IndexError, zlib.error):
+        raise InvalidRequest(f"{param} is damaged or cut off", param) from None
