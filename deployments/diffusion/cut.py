@@ -8,28 +8,17 @@ library's code. Knows which attributes a pipeline has, and no pipeline by name.
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from deployments.diffusion.collate import Call
 from deployments.diffusion.pausable import Pause
+from deployments.diffusion.sidework import SideWork
 
 OFFLOADED_METHODS = ("encode_prompt", "run_safety_checker")
-
-
-@dataclass(frozen=True, slots=True)
-class SideWork:
-    """Heavy work that is no denoiser call: text encoding, the autoencoder. Runs on the driver's thread."""
-
-    work: Callable[[], Any]
-
-    def run(self) -> Any:
-        with torch.no_grad():
-            return self.work()
 
 
 def denoiser_name(pipeline: Any) -> str | None:
@@ -41,7 +30,7 @@ def denoiser_name(pipeline: Any) -> str | None:
 
 
 def cut(pipeline: Any, pause: Pause) -> Any:
-    """A copy of `pipeline` for one request: it hands each Call and SideWork to `pause`, and takes the answer."""
+    """A copy of `pipeline` for one request: hands each Call and SideWork to `pause`, takes the answer."""
     one = copy.copy(pipeline)
     own = vars(one)
     name = denoiser_name(pipeline)
@@ -99,12 +88,13 @@ class _AutoencoderCut:
 
 def call_of(module: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
     """The call with every argument by its name."""
-    arguments = dict(_signature_of(type(module)).bind(module, *args, **kwargs).arguments)
+    module_class: Any = type(module)
+    arguments = dict(_signature_of(module_class).bind(module, *args, **kwargs).arguments)
     del arguments["self"]
     sample = next(iter(arguments.values()))
     return Call(arguments, sample.shape[0])
 
 
 @functools.cache
-def _signature_of(module_class: Hashable) -> inspect.Signature:
-    return inspect.signature(module_class.forward)  # type: ignore[attr-defined]
+def _signature_of(module_class: Any) -> inspect.Signature:
+    return inspect.signature(module_class.forward)

@@ -7,55 +7,78 @@ happened. Knows nothing of Ray or HTTP.
 import asyncio
 import logging
 import time
-from concurrent.futures import Future
-from itertools import pairwise
-
-import torch
+from dataclasses import dataclass
+from pathlib import Path
 
 from deployments import errors, images
 from deployments.diffusion import receipts
+from deployments.diffusion.cut import denoiser_name
+from deployments.diffusion.device import Share, take_share
+from deployments.diffusion.loras import Loras
+from deployments.diffusion.opaque import OpaqueDenoiser
+from deployments.diffusion.performance import Performance
 from deployments.diffusion.pipelines import PipelineSet, load_pipelines
+from deployments.diffusion.profiling import measure
 from deployments.diffusion.spec import DiffusionSpec
-from deployments.diffusion.stepwise import Performance, StepwiseDenoiser
-from deployments.diffusion.tasks import Kind, Task, task_of
+from deployments.diffusion.stepwise import StepwiseDenoiser
+from deployments.diffusion.tasks import Task, shape_of, task_of
 from deployments.engine.costs import CostModel
 from deployments.engine.desk import Desk
-from deployments.engine.engine import Finished, StepEngine
+from deployments.engine.engine import StepEngine
+from deployments.engine.jobs import Ask, Finished, Previews
+from deployments.engine.profile import Profile, profile_of, read_profile, warm
 from deployments.engine.work import Rules, Shape
 from deployments.model import PartialSink
-from deployments.types import EncodedImage, ModelLoad, Pixels, RenderRequest, RenderResult
+from deployments.types import (
+    EncodedImage,
+    Encoding,
+    ModelLoad,
+    PartialImage,
+    Pixels,
+    RenderRequest,
+    RenderResult,
+)
 
 logger = logging.getLogger("atelier.diffusion")
 
-WARM_UP_STEPS = 2
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """All that exists once the weights are there."""
+
+    share: Share
+    pipelines: PipelineSet
+    denoiser: StepwiseDenoiser | OpaqueDenoiser
+    costs: CostModel
+    engine: StepEngine[Task, Performance, Pixels]
 
 
 class DiffusionModel:
     def __init__(self, name: str, spec: DiffusionSpec) -> None:
         self._name = name
         self._spec = spec
-        self._device = "cuda" if spec.num_gpus > 0 and torch.cuda.is_available() else "cpu"
-        self._pipelines: PipelineSet | None = None
-        self._engine: StepEngine[Task, Performance, Pixels] | None = None
-        self._costs = CostModel(spec.max_batch)
-        self._observed = 0
+        self._parts: _Loaded | None = None
+        self._finished = 0
 
     @property
     def revision(self) -> str:
-        return self._loaded.revision
+        return self._loaded.pipelines.revision
 
     async def load(self) -> None:
-        await asyncio.to_thread(self._load)
+        """Raises ValueError with what to do if the weights are missing or do not fit the device."""
+        self._parts = await asyncio.to_thread(self._load)
+        self._parts.engine.start()
 
     async def render(self, request: RenderRequest, on_partial: PartialSink | None = None) -> RenderResult:
-        task = task_of(request, self._spec, self._loaded.size_multiple)
-        self._loaded.for_kind(task.kind)
-        finished = await self._run(request, task)
-        self._observed += 1
+        loaded = self._loaded
+        task = task_of(request, self._spec, loaded.pipelines.size_multiple)
+        loaded.pipelines.for_kind(task.kind)
+        finished = await self._run(request, task, on_partial)
+        self._finished += 1
         receipts.record_spans(finished, task)
         pixels = finished.output
         receipt = await asyncio.to_thread(
-            receipts.receipt_of, self._name, self._spec, self._loaded, task, finished
+            receipts.receipt_of, self._name, self._spec, loaded.pipelines, task, finished
         )
         image: Pixels | EncodedImage = pixels
         if request.encoding is not None:
@@ -64,94 +87,98 @@ class DiffusionModel:
         return RenderResult(image, receipt)
 
     def load_report(self) -> ModelLoad:
-        load = self._running.load()
-        default = Shape(self._spec.default_width, self._spec.default_height)
-        step_ms = self._costs.step_s(default, 1) * 1000
-        overhead_s = self._costs.prepare_s(default) + self._costs.decode_s(default)
+        loaded = self._loaded
+        load = loaded.engine.load()
+        shape = Shape(self._spec.default_width, self._spec.default_height, _is_guided(self._spec))
+        fixed_s, per_megapixel_s = loaded.costs.step_by_megapixel(
+            loaded.engine.batch_for_newcomer(shape), shape.guided
+        )
         return ModelLoad(
             wait_ms=load.wait_s * 1000,
-            overhead_ms=overhead_s * 1000,
-            step_ms=step_ms,
+            overhead_ms=(loaded.costs.prepare_s(shape) + loaded.costs.decode_s(shape)) * 1000,
+            step_ms=fixed_s * 1000,
+            step_ms_per_megapixel=per_megapixel_s * 1000,
             running=load.running,
             queued=load.queued,
-            observed=self._observed,
+            observed=self._finished,
+            memory_bytes=loaded.share.used_bytes(),
+            memory_limit_bytes=loaded.share.limit_bytes,
         )
 
     def check_health(self) -> None:
-        self._running.check_health()
+        self._loaded.engine.check_health()
 
     async def close(self) -> None:
-        if self._engine is not None:
-            await asyncio.to_thread(self._engine.close)
+        if self._parts is not None:
+            await asyncio.to_thread(self._parts.engine.close)
+
+    def profile(self) -> Profile:
+        """What has been learned of this model's step times so far."""
+        loaded = self._loaded
+        return profile_of(loaded.costs, self._name, self.revision, loaded.share.name, self._spec.dtype)
 
     @property
-    def _loaded(self) -> PipelineSet:
-        if self._pipelines is None:
+    def _loaded(self) -> _Loaded:
+        if self._parts is None:
             raise errors.ModelFailed(f"model {self._name} is not loaded")
-        return self._pipelines
+        return self._parts
 
-    @property
-    def _running(self) -> StepEngine[Task, Performance, Pixels]:
-        if self._engine is None:
-            raise errors.ModelFailed(f"model {self._name} is not loaded")
-        return self._engine
+    def _load(self) -> _Loaded:
+        spec = self._spec
+        share = take_share(spec.num_gpus)
+        pipelines = load_pipelines(spec, share)
+        denoiser = _denoiser(pipelines, spec)
+        shares_calls = isinstance(denoiser, StepwiseDenoiser)
+        logger.info("model %s runs %s", self._name, "stepwise" if shares_calls else "opaque")
+        costs = CostModel(spec.max_batch if shares_calls else 1)
+        if spec.profile is not None:
+            warm(costs, read_profile(Path(spec.profile).expanduser()))
+        measure(denoiser, costs, spec, sizes=[(spec.default_width, spec.default_height)], batches=[1])
+        rules = Rules(patience_s=spec.patience_s, steady_width=spec.steady_width)
+        engine = StepEngine[Task, Performance, Pixels](denoiser, Desk(costs, rules), time.monotonic)
+        return _Loaded(share, pipelines, denoiser, costs, engine)
 
-    def _load(self) -> None:
-        self._pipelines = load_pipelines(self._spec, self._device)
-        denoiser = StepwiseDenoiser(self._pipelines)
-        self._warm_up(denoiser)
-        rules = Rules(patience_s=self._spec.patience_s, steady_width=self._spec.steady_width)
-        self._engine = StepEngine(denoiser, Desk(self._costs, rules), time.monotonic)
-        self._engine.start()
-
-    def _warm_up(self, denoiser: StepwiseDenoiser) -> None:
-        """Renders twice: the first pass pays for lazy initialisation, the second tells what things cost."""
-        task = Task(
-            kind=Kind.TEXT_TO_IMAGE,
-            prompt="warm up",
-            negative_prompt="",
-            width=self._spec.default_width,
-            height=self._spec.default_height,
-            steps=WARM_UP_STEPS,
-            guidance_scale=self._spec.default_guidance_scale,
-            seed=0,
-        )
-        costs = self._costs.of(_shape(task))
-        for counts in (False, True):
-            instants = [time.monotonic()]
-            state = denoiser.prepare(task)
-            instants.append(time.monotonic())
-            try:
-                while denoiser.steps_left(state):
-                    for failure in denoiser.step([state], None):
-                        if failure is not None:
-                            raise failure
-                    instants.append(time.monotonic())
-                denoiser.decode(state, frugal=False)
-            finally:
-                denoiser.discard(state)
-            if counts:
-                costs.prepare.observe(instants[1] - instants[0])
-                costs.decode.observe(time.monotonic() - instants[-1])
-                for before, after in pairwise(instants[1:]):
-                    costs.step.observe(1, after - before)
-
-    async def _run(self, request: RenderRequest, task: Task) -> Finished[Pixels]:
+    async def _run(
+        self, request: RenderRequest, task: Task, on_partial: PartialSink | None
+    ) -> Finished[Pixels]:
         remaining_s = request.remaining_s()
-        deadline_s = None if remaining_s is None else time.monotonic() + remaining_s
-        number, future = self._running.submit(
-            task, _shape(task), task.expected_steps, deadline_s, steady=request.deterministic
+        ask = Ask(
+            task,
+            shape_of(task),
+            task.expected_steps,
+            deadline_s=None if remaining_s is None else time.monotonic() + remaining_s,
+            steady=request.deterministic,
+            previews=_previews(request, on_partial),
         )
+        engine = self._loaded.engine
+        number, future = engine.submit(ask)
         try:
-            return await _awaited(future)
+            return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            self._running.cancel(number)
+            engine.cancel(number)
             raise
 
 
-async def _awaited(future: "Future[Finished[Pixels]]") -> Finished[Pixels]:
-    return await asyncio.wrap_future(future)
+def _denoiser(pipelines: PipelineSet, spec: DiffusionSpec) -> StepwiseDenoiser | OpaqueDenoiser:
+    name = denoiser_name(pipelines.base)
+    loras = Loras(pipelines.base, getattr(pipelines.base, name) if name else None, spec.loras)
+    if spec.execution == "opaque" or (spec.execution == "auto" and name is None):
+        return OpaqueDenoiser(pipelines, loras)
+    return StepwiseDenoiser(pipelines, loras)
 
 
-def _shape(task: Task) -> Shape:
-    return Shape(task.width, task.height, task.guided, task.lora or "")
+def _previews(request: RenderRequest, on_partial: PartialSink | None) -> Previews[Pixels] | None:
+    """Pictures are encoded on the decoding thread and handed over on the event loop, in order."""
+    if on_partial is None or request.partial_images == 0:
+        return None
+    loop = asyncio.get_running_loop()
+    encoding = request.encoding or Encoding()
+
+    def show(index: int, pixels: Pixels) -> None:
+        loop.call_soon_threadsafe(on_partial, PartialImage(index, images.encode(pixels, encoding)))
+
+    return Previews(request.partial_images, show)
+
+
+def _is_guided(spec: DiffusionSpec) -> bool:
+    return spec.default_guidance_scale > 1

@@ -18,6 +18,7 @@ from diffusers import (
 from PIL import Image
 
 from deployments import errors, images
+from deployments.diffusion.device import Share, check_fit, weights_bytes
 from deployments.diffusion.spec import DiffusionSpec, is_local
 from deployments.diffusion.tasks import Kind, Task
 
@@ -81,8 +82,8 @@ class PipelineSet:
         return {name: value for name, value in wanted.items() if name in known}
 
 
-def load_pipelines(spec: DiffusionSpec, device: str) -> PipelineSet:
-    """Raises ValueError with what to do when the weights are not there or not safe to load."""
+def load_pipelines(spec: DiffusionSpec, share: Share) -> PipelineSet:
+    """Raises ValueError with what to do when the weights are not there or do not fit `share`."""
     folder = Path(spec.weights).expanduser()
     local = is_local(spec.weights)
     if local and not (folder / "model_index.json").is_file():
@@ -97,8 +98,9 @@ def load_pipelines(spec: DiffusionSpec, device: str) -> PipelineSet:
         use_safetensors=True,
         trust_remote_code=False,
         local_files_only=local,
-    ).to(device)
-    return PipelineSet(base, spec.revision or hash_of(folder))
+    )
+    check_fit(weights_bytes(base), share)
+    return PipelineSet(base.to(share.device), spec.revision or hash_of(folder))
 
 
 def hash_of(folder: Path) -> str:

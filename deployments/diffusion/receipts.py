@@ -12,7 +12,7 @@ from deployments.diffusion.pipelines import PipelineSet
 from deployments.diffusion.spec import DiffusionSpec
 from deployments.diffusion.tasks import Task
 from deployments.engine.desk import Entry
-from deployments.engine.engine import Finished
+from deployments.engine.jobs import Finished
 from deployments.types import Pixels, StageReceipt
 
 MAX_STEP_EVENTS = 64
@@ -48,7 +48,7 @@ def record_spans(finished: Finished[Pixels], task: Task) -> None:
     attributes = {
         telemetry.ATTR_STEPS: entry.steps_done,
         telemetry.ATTR_SEED: task.seed,
-        telemetry.ATTR_BATCH_SIZE: max(entry.batches, default=0),
+        telemetry.ATTR_BATCH_SIZE: max(entry.widths, default=0),
     }
     _span(telemetry.SPAN_DENOISE, entry.first_step_s, entry.last_step_s, offset_ns, attributes, entry)
     _span(telemetry.SPAN_DECODE, entry.decode_started_s, finished.decoded_s, offset_ns, {})
@@ -81,8 +81,9 @@ def _details(spec: DiffusionSpec, pipelines: PipelineSet, task: Task, entry: Ent
         "dtype": spec.dtype,
         "guidance_scale": task.guidance_scale,
         "denoiser_calls": entry.steps_done,
-        "batches": {str(rows): steps for rows, steps in sorted(entry.batches.items())},
-        "deterministic": entry.steady,
+        "steps_by_batch_size": {str(width): steps for width, steps in sorted(entry.widths.items())},
+        "deterministic": entry.steady and set(entry.widths) == {spec.steady_width},
+        "predicted_ms": round(entry.predicted_s * 1000, 3),
         "libraries": dict(_library_versions()),
     }
 

@@ -4,108 +4,100 @@ Implements the engine's Denoiser over pipelines cut at their denoiser. Alone, a 
 calls that diffusers makes; together, their rows are joined for the denoiser alone.
 """
 
-import functools
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from deployments.diffusion import collate
 from deployments.diffusion.collate import Call
-from deployments.diffusion.cut import SideWork, cut, denoiser_name
-from deployments.diffusion.pausable import Pausable, Paused, Raised, Returned
+from deployments.diffusion.cut import cut, denoiser_name
+from deployments.diffusion.loras import Loras
+from deployments.diffusion.pausable import Pausable, Pause
+from deployments.diffusion.performance import Performance
 from deployments.diffusion.pipelines import PipelineSet
+from deployments.diffusion.previews import Watch, decoder
 from deployments.diffusion.tasks import Task
 from deployments.types import Pixels
-
-
-@dataclass(slots=True)
-class Performance:
-    """One request's pipeline, stopped somewhere. `call` is what it wants of the denoiser next."""
-
-    task: Task
-    script: Pausable[Any]
-    call: Call | None = None
-    aside: SideWork | None = None
-    image: Any = None
-    calls_done: int = 0
-    scheduler_steps: int = 0
-    pipeline: Any = None
-    discarded: bool = field(default=False)
 
 
 class StepwiseDenoiser:
     """All pipelines of one set of weights."""
 
-    def __init__(self, pipelines: PipelineSet) -> None:
+    def __init__(self, pipelines: PipelineSet, loras: Loras) -> None:
         self._pipelines = pipelines
+        self._loras = loras
         name = denoiser_name(pipelines.base)
         if name is None:
-            raise ValueError(f"{type(pipelines.base).__name__} has no denoiser that can be shared")
+            raise ValueError(
+                f"{type(pipelines.base).__name__} has no denoiser whose calls can be shared: "
+                'set execution to "opaque"'
+            )
         self._module: torch.nn.Module = getattr(pipelines.base, name)
 
     def prepare(self, task: Task) -> Performance:
+        self._loras.use_in_text(task.lora)
         pipeline = self._pipelines.for_kind(task.kind)
 
-        def perform(pause: Any) -> Any:
-            one = cut(pipeline, pause)
-            performance.pipeline = one
-            one.scheduler.step = _counted(one.scheduler.step, performance)
+        def perform(pause: Pause) -> Any:
+            one = performance.pipeline = cut(pipeline, pause)
+            performance.watch = Watch(one.scheduler, forecasts=task.previews > 0)
             return one(**self._pipelines.arguments(task)).images[0]
 
         performance = Performance(task, Pausable(perform, name="pipeline"))
         performance.script.start()
         try:
-            while self._arrive(performance) is not None:
-                self._do_aside(performance)
+            performance.arrive()
+            performance.do_aside()
         except BaseException:
-            self.discard(performance)
+            performance.discard()
             raise
         return performance
 
     def steps_left(self, state: Performance) -> int:
+        """Some pipelines call the denoiser several times a step: the plan is stretched as far."""
         if state.call is None:
             return 0
-        calls_per_step = max(1, round(state.calls_done / max(1, state.scheduler_steps)))
-        planned = getattr(state.pipeline, "num_timesteps", None) or state.task.expected_steps
-        return max(1, int(planned) * calls_per_step - state.calls_done)
+        return max(1, state.planned_steps() * _calls_per_step(state) - state.steps_done)
 
     def step(self, states: Sequence[Performance], width: int | None) -> list[BaseException | None]:
+        self._loras.use_in_denoiser(states[0].task.lora)
         with torch.no_grad():
             outputs = self._denoise([_call(state) for state in states], width)
         for state, output in zip(states, outputs, strict=True):
             state.call = None
-            state.calls_done += 1
+            state.steps_done += 1
             state.script.resume(output)
-        failures: list[BaseException | None] = []
-        for state in states:
-            try:
-                self._arrive(state)
-                failures.append(None)
-            except Exception as error:
-                failures.append(error)
+        failures = [_arrival_failure(state) for state in states]
+        if torch.cuda.is_available():
+            # What the pipelines did with the output is queued by now: waiting here hides their overhead
+            # behind the device, and makes the time of a step true.
+            torch.cuda.current_stream().synchronize()
         return failures
 
+    def preview(self, state: Performance) -> Callable[[], Pixels] | None:
+        if state.watch is None or state.watch.latents is None:
+            return None
+        task = state.task
+        return decoder(self._pipelines.base, state.watch.latents, task.width, task.height)
+
     def decode(self, state: Performance, frugal: bool) -> Pixels:
-        vae = self._pipelines.base.vae
-        if frugal:
+        vae = getattr(self._pipelines.base, "vae", None)
+        if frugal and vae is not None:
             vae.enable_tiling()
         try:
-            while state.aside is not None:
-                self._do_aside(state)
-                self._arrive(state)
+            state.do_aside()
         finally:
-            if frugal:
+            if frugal and vae is not None:
                 vae.disable_tiling()
-        if state.image is None:
-            raise RuntimeError(f"{type(state.pipeline).__name__} denoises again after decoding")
-        return np.ascontiguousarray(state.image.convert("RGB"))
+        if state.call is not None:
+            raise RuntimeError(
+                f'{type(state.pipeline).__name__} denoises again after decoding: set execution to "opaque"'
+            )
+        return state.pixels()
 
     def discard(self, state: Performance) -> None:
-        state.script.abandon()
-        state.call = state.aside = state.pipeline = None
+        state.discard()
 
     def free_memory(self) -> None:
         if torch.cuda.is_available():
@@ -113,7 +105,7 @@ class StepwiseDenoiser:
 
     def _denoise(self, calls: Sequence[Call], width: int | None) -> list[Any]:
         """The denoiser's output for each call. Calls that cannot be joined are made one after another."""
-        groups: dict[Any, list[int]] = {}
+        groups: dict[Hashable, list[int]] = {}
         for index, call in enumerate(calls):
             groups.setdefault(call.signature(), []).append(index)
         outputs: list[Any] = [None] * len(calls)
@@ -130,38 +122,22 @@ class StepwiseDenoiser:
         output = self._module(**collate.merge(padded))
         return collate.split(output, [call.rows for call in padded])[: len(calls)]
 
-    def _arrive(self, state: Performance) -> SideWork | None:
-        """Waits until the pipeline stops again. What it wants aside; None at a denoiser call or the end."""
-        match state.script.wait():
-            case Paused(wanted=Call() as call):
-                state.call = call
-            case Paused(wanted=SideWork() as aside):
-                state.aside = aside
-            case Returned(value=image):
-                state.image = image
-            case Raised(error=error):
-                raise error
-        return state.aside
-
-    def _do_aside(self, state: Performance) -> None:
-        """If the work fails it stays wanted, so that it can be tried again."""
-        assert state.aside is not None
-        result = state.aside.run()
-        state.aside = None
-        state.script.resume(result)
-
 
 def _call(state: Performance) -> Call:
     assert state.call is not None, "a state without steps left was stepped"
     return state.call
 
 
-def _counted(step: Any, performance: Performance) -> Any:
-    """Pipelines look at the signature of `step`, which wraps keeps."""
+def _arrival_failure(state: Performance) -> BaseException | None:
+    try:
+        state.arrive()
+    except Exception as error:
+        return error
+    return None
 
-    @functools.wraps(step)
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        performance.scheduler_steps += 1
-        return step(*args, **kwargs)
 
-    return counted
+def _calls_per_step(state: Performance) -> int:
+    """Denoiser calls for each call of the scheduler, as far as seen; 1 before the first step ended."""
+    if state.watch is None or state.watch.steps == 0:
+        return 1
+    return max(1, round(state.steps_done / state.watch.steps))

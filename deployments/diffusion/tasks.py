@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from deployments import errors
 from deployments.diffusion.spec import DiffusionSpec
+from deployments.engine.work import Shape
 from deployments.types import Mask, Pixels, RenderRequest
 
 
@@ -82,3 +83,8 @@ def task_of(request: RenderRequest, spec: DiffusionSpec, size_multiple: int) -> 
         lora=request.lora,
         previews=request.partial_images,
     )
+
+
+def shape_of(task: Task) -> Shape:
+    """Edits share calls with text to image: the denoiser sees the same."""
+    return Shape(task.width, task.height, task.guided, task.lora or "")

@@ -1,6 +1,6 @@
 """Learns how long steps take and how many requests fit: step time = a + c * batch, for each shape.
 
-Knows no clock: it is told durations. Not locked: one thread writes.
+Knows no clock: it is told durations. Not locked: its owner is.
 """
 
 import math
@@ -11,17 +11,23 @@ from typing import TypeVar
 from deployments.engine.work import Shape
 
 FORGET = 0.98
-"""Weight of the past at each observation: the last fifty or so steps decide."""
+"""Weight of the past at each observation: the last fifty or so decide."""
 
-RECOVER_AFTER = 200
-"""Calls at a cap that memory lowered before one more request is tried."""
+OUTLIER_RATIO = 4.0
+"""A step this much slower than predicted counts as only that slow: a pause is no trend."""
+
+RISE_AFTER = 8
+"""Full calls before a lowered cap rises by one, up to just under what failed."""
+
+RETRY_AFTER = 500
+"""Full calls before the size that failed is tried again: a neighbour may have freed its memory."""
 
 
 @dataclass(slots=True)
 class Line:
     """Least squares of seconds over batch size, weighted towards the recent. Both coefficients >= 0.
 
-    Recursive form of the normal equations: five sums, each decayed by FORGET.
+    The normal equations as five sums, each decayed by FORGET: a size unseen for long fades.
     """
 
     weight: float = 0.0
@@ -32,6 +38,9 @@ class Line:
     observed: int = 0
 
     def observe(self, batch: int, seconds: float) -> None:
+        if self.observed >= 4:
+            fixed, slope = self.coefficients()
+            seconds = min(seconds, OUTLIER_RATIO * (fixed + slope * batch))
         self.weight = FORGET * self.weight + 1
         self.batch = FORGET * self.batch + batch
         self.batch_squared = FORGET * self.batch_squared + batch * batch
@@ -40,10 +49,10 @@ class Line:
         self.observed += 1
 
     def coefficients(self) -> tuple[float, float]:
-        """(a, c) in seconds. With one batch size seen, half is taken to be fixed cost."""
+        """(a, c) in seconds. While only one batch size was seen, half is taken to be fixed cost."""
         mean_batch, mean_s = self.batch / self.weight, self.seconds / self.weight
         variance = self.batch_squared / self.weight - mean_batch**2
-        if variance < 1e-9:
+        if variance < 1e-6:
             return mean_s / 2, mean_s / 2 / mean_batch
         slope = (self.batch_seconds / self.weight - mean_batch * mean_s) / variance
         slope = min(max(slope, 0.0), mean_s / mean_batch)
@@ -63,28 +72,42 @@ class Mean:
         self.observed += 1
 
 
-Learned = TypeVar("Learned", Line, Mean)
-
-
 @dataclass(slots=True)
 class Cap:
-    """How many requests of a shape fit in memory: halved by a failure, raised again slowly."""
+    """How many requests of a shape fit in memory. A failure halves it; success raises it slowly.
+
+    `too_many` is the smallest size known to fail, None if none is. `fits` is the largest that has
+    succeeded since: no failure lowers the cap below it unless it fails itself.
+    """
 
     size: int
     ceiling: int
+    too_many: int | None = None
+    fits: int = 0
     since_change: int = 0
 
     def failed(self, batch: int) -> None:
-        self.size = max(1, min(self.size, batch) // 2)
+        self.too_many = batch
+        if self.fits >= batch:
+            self.fits = 0
+        self.size = max(1, self.fits, min(self.size, batch) // 2)
         self.since_change = 0
 
     def succeeded(self, batch: int) -> None:
+        self.fits = max(self.fits, batch)
         if self.size >= self.ceiling or batch < self.size:
             return
         self.since_change += 1
-        if self.since_change >= RECOVER_AFTER:
-            self.size += 1
-            self.since_change = 0
+        rising_to = self.size + 1
+        if self.since_change < (RETRY_AFTER if rising_to == self.too_many else RISE_AFTER):
+            return
+        if rising_to == self.too_many:
+            self.too_many = None
+        self.size = rising_to
+        self.since_change = 0
+
+
+Learned = TypeVar("Learned", Line, Mean)
 
 
 @dataclass(slots=True)
@@ -121,7 +144,8 @@ class CostModel:
         return mean.seconds * scale if mean else 0.0
 
     def cap(self, shape: Shape) -> int:
-        return self.of(shape).cap.size
+        known = self._shapes.get(shape)
+        return known.cap.size if known else self._max_batch
 
     def of(self, shape: Shape) -> ShapeCosts:
         """The entry of `shape`, made if missing."""
@@ -131,6 +155,27 @@ class CostModel:
 
     def shapes(self) -> Mapping[Shape, ShapeCosts]:
         return self._shapes
+
+    def step_by_megapixel(self, batch: int, guided: bool = True) -> tuple[float, float]:
+        """(fixed, per megapixel) seconds of a step at `batch`, from the sizes seen; (0, 0) without any.
+
+        With one size, all of it is taken to grow with the pixels, as for unseen shapes.
+        """
+        points = [
+            (shape.width * shape.height / 1e6, self.step_s(shape, batch))
+            for shape, costs in self._shapes.items()
+            if costs.step.observed and shape.guided == guided
+        ]
+        if not points:
+            return 0.0, 0.0
+        mean_size = sum(size for size, _ in points) / len(points)
+        mean_s = sum(seconds for _, seconds in points) / len(points)
+        variance = sum((size - mean_size) ** 2 for size, _ in points)
+        if variance < 1e-12:
+            return 0.0, mean_s / mean_size
+        slope = sum((size - mean_size) * (seconds - mean_s) for size, seconds in points) / variance
+        slope = min(max(slope, 0.0), mean_s / mean_size)
+        return mean_s - slope * mean_size, slope
 
     def _nearest(self, shape: Shape, part: Callable[[ShapeCosts], Learned]) -> tuple[Learned | None, float]:
         """What was learned for `shape`, or for the one nearest in size, with the factor between them."""

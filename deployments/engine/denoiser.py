@@ -4,7 +4,7 @@ The engine calls `prepare` and `decode` on threads of their own and `step` on th
 methods at once for one state. All block until the work is done.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 Request_contra = TypeVar("Request_contra", contravariant=True)
@@ -13,7 +13,10 @@ Output_co = TypeVar("Output_co", covariant=True)
 
 
 class Denoiser(Protocol[Request_contra, State, Output_co]):
-    """Cuts the making of an image into prepare, many steps, and decode."""
+    """Cuts the making of an image into prepare, many steps, and decode.
+
+    Running out of memory is raised as the allocator raises it (deployments.memory recognises it).
+    """
 
     def prepare(self, request: Request_contra) -> State:
         """Encodes the text and draws the noise: everything before the first denoiser call."""
@@ -28,6 +31,13 @@ class Denoiser(Protocol[Request_contra, State, Output_co]):
 
         Returns what went wrong for each state alone, None for the others. When it raises, no state has
         moved and all may be stepped again, in other batches.
+        """
+        ...
+
+    def preview(self, state: State) -> Callable[[], Output_co] | None:
+        """A function that decodes what the state looks like now; None if it cannot be shown.
+
+        Called on the step thread and must be cheap; the function runs on the decoding thread.
         """
         ...
 

@@ -4,7 +4,7 @@ No threads, no clock, no tensors: every method is told the time and returns what
 it on threads, the simulation in virtual time.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -28,9 +28,12 @@ class Entry:
     shape: Shape
     steps_left: int
     arrived_s: float
-    deadline_s: float | None
-    steady: bool
+    deadline_s: float | None = None
+    steady: bool = False
+    predicted_s: float = 0.0
+    """What admission expected from arrival to image."""
     stage: Stage = Stage.PREPARING
+    alone: bool = False
     cancelled: bool = False
     prepare_started_s: float | None = None
     prepared_s: float | None = None
@@ -40,8 +43,8 @@ class Entry:
     steps_done: int = 0
     busy_s: float = 0.0
     """This request's share of the device: each call's time divided by the requests in it."""
-    batches: dict[int, int] = field(default_factory=dict)
-    """How many steps ran at each number of rows asked of the denoiser, in requests (padding included)."""
+    widths: dict[int, int] = field(default_factory=dict)
+    """How many steps ran at each batch size, in requests, padding included."""
 
     def standing(self) -> Standing:
         return Standing(
@@ -52,13 +55,14 @@ class Entry:
             deadline_s=self.deadline_s,
             steady=self.steady,
             begun=self.steps_done > 0,
+            alone=self.alone,
             cancelled=self.cancelled,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How busy the engine is. `wait_s`: predicted time until a request that came now would begin."""
+    """How busy the engine is. `wait_s`: predicted time until a request that came now would step."""
 
     wait_s: float
     running: int
@@ -84,27 +88,32 @@ class Desk:
         number = self._arrivals
         self._arrivals += 1
         entry = Entry(number, shape, steps, now_s, deadline_s, steady)
-        predicted_s = self.costs.prepare_s(shape) + needed_s(entry.standing(), self.costs)
-        if deadline_s is not None and now_s + predicted_s > deadline_s:
-            return Refusal(number, predicted_s)
+        alone_s = self.costs.prepare_s(shape) + needed_s(entry.standing(), self.costs)
+        if deadline_s is not None and now_s + alone_s > deadline_s:
+            return Refusal(number, alone_s)
+        entry.predicted_s = self._predicted_s(entry)
         self._entries[number] = entry
         return entry
 
     def get(self, number: int) -> Entry | None:
         return self._entries.get(number)
 
+    def preparing(self, number: int, now_s: float) -> None:
+        self._entries[number].prepare_started_s = now_s
+
     def prepared(self, number: int, steps: int, now_s: float) -> None:
         """The text is encoded and the noise drawn: `steps` denoiser calls follow."""
         entry = self._entries[number]
         entry.prepared_s = now_s
         entry.steps_left = steps
-        if entry.prepare_started_s is not None:
-            self.costs.of(entry.shape).prepare.observe(now_s - entry.prepare_started_s)
-            entry.busy_s += now_s - entry.prepare_started_s
         entry.stage = Stage.READY if steps else Stage.DECODING
+        if entry.prepare_started_s is not None:
+            seconds = now_s - entry.prepare_started_s
+            self.costs.of(entry.shape).prepare.observe(seconds)
+            entry.busy_s += seconds
 
     def next(self, now_s: float) -> Plan:
-        """What to run now. Members of the batch are STEPPING until `stepped` or `postponed`."""
+        """What to run now. Members of the batch are STEPPING until `stepped`, `did_not_fit` or `failed`."""
         ready = [entry.standing() for entry in self._entries.values() if entry.stage is Stage.READY]
         decision = plan(ready, self.costs, now_s, self._rules)
         if decision.batch is not None:
@@ -117,10 +126,9 @@ class Desk:
 
     def stepped(self, batch: Batch, steps_left: Mapping[int, int], seconds: float, now_s: float) -> list[int]:
         """One call ran. Returns who is ready to be decoded."""
-        rows = batch.width or len(batch.numbers)
         costs = self.costs.of(batch.shape)
-        costs.step.observe(rows, seconds)
-        costs.cap.succeeded(rows)
+        costs.step.observe(batch.rows, seconds)
+        costs.cap.succeeded(batch.rows)
         done = []
         for number in batch.numbers:
             entry = self._entries[number]
@@ -128,28 +136,35 @@ class Desk:
             entry.steps_done += 1
             entry.last_step_s = now_s
             entry.busy_s += seconds / len(batch.numbers)
-            entry.batches[rows] = entry.batches.get(rows, 0) + 1
+            entry.widths[batch.rows] = entry.widths.get(batch.rows, 0) + 1
+            entry.alone = False
             entry.stage = Stage.READY if entry.steps_left else Stage.DECODING
             if not entry.steps_left:
                 done.append(number)
         return done
 
-    def postponed(self, batch: Batch) -> None:
-        """The call did not happen; its members stand where they stood."""
-        for number in batch.numbers:
-            self._entries[number].stage = Stage.READY
-
     def did_not_fit(self, batch: Batch) -> bool:
-        """Memory failed the call. Lowers the cap; True if there is nothing smaller to try."""
-        self.postponed(batch)
-        rows = batch.width or len(batch.numbers)
-        self.costs.of(batch.shape).cap.failed(rows)
-        return rows == 1
+        """Memory failed the call, nobody moved. Lowers the cap; True if there is nothing smaller to try."""
+        self._stand_again(batch)
+        self.costs.of(batch.shape).cap.failed(batch.rows)
+        return batch.rows == 1
 
-    def decoded(self, number: int, seconds: float) -> None:
+    def failed(self, batch: Batch) -> bool:
+        """The call failed otherwise, nobody moved. Each is tried alone; True if it was alone already."""
+        self._stand_again(batch)
+        for number in batch.numbers:
+            self._entries[number].alone = True
+        return len(batch.numbers) == 1
+
+    def decoding(self, number: int, now_s: float) -> None:
+        self._entries[number].decode_started_s = now_s
+
+    def decoded(self, number: int, now_s: float) -> None:
         entry = self._entries[number]
-        self.costs.of(entry.shape).decode.observe(seconds)
-        entry.busy_s += seconds
+        if entry.decode_started_s is not None:
+            seconds = now_s - entry.decode_started_s
+            self.costs.of(entry.shape).decode.observe(seconds)
+            entry.busy_s += seconds
 
     def cancel(self, number: int) -> Entry | None:
         """Marks the entry; it takes no further step. None if it has left already."""
@@ -161,23 +176,44 @@ class Desk:
     def leave(self, number: int) -> None:
         self._entries.pop(number, None)
 
-    def load(self, now_s: float) -> Load:
-        entries = self._entries.values()
-        running = sum(entry.steps_done > 0 or entry.stage is Stage.STEPPING for entry in entries)
-        return Load(self._backlog_s(entries), running, len(self._entries) - running)
+    def load(self) -> Load:
+        running = sum(
+            entry.steps_done > 0 or entry.stage is Stage.STEPPING for entry in self._entries.values()
+        )
+        return Load(self._wait_s(None), running, len(self._entries) - running)
 
-    def _backlog_s(self, entries: Iterable[Entry]) -> float:
-        """Work ahead of a newcomer, taken as if it ran in full batches.
+    def batch_for_newcomer(self, shape: Shape) -> int:
+        """How many would share a call with a request of `shape` that came now, itself included."""
+        same = sum(entry.shape == shape and entry.steps_left > 0 for entry in self._entries.values())
+        return min(same + 1, self.costs.cap(shape))
 
-        A newcomer joins at a step boundary, so while its shape's batch has room it waits for nothing.
+    def _predicted_s(self, entry: Entry) -> float:
+        return (
+            self.costs.prepare_s(entry.shape)
+            + self._wait_s(entry.shape)
+            + needed_s(entry.standing(), self.costs, self.batch_for_newcomer(entry.shape))
+        )
+
+    def _wait_s(self, shape: Shape | None) -> float:
+        """Work ahead of a newcomer of `shape` (None: of any), as if it ran in full batches.
+
+        A newcomer joins at a step boundary: while its own shape's batch has room, it waits for other
+        shapes alone.
         """
         by_shape: dict[Shape, list[int]] = {}
-        for entry in entries:
+        for entry in self._entries.values():
             if not entry.cancelled and entry.steps_left:
                 by_shape.setdefault(entry.shape, []).append(entry.steps_left)
+        if shape is None and len(by_shape) == 1:
+            shape = next(iter(by_shape))
         total_s = 0.0
-        for shape, steps in by_shape.items():
-            cap = self.costs.cap(shape)
-            if len(steps) >= cap or len(by_shape) > 1:
-                total_s += sum(steps) / cap * self.costs.step_s(shape, min(cap, len(steps)))
+        for other, steps in by_shape.items():
+            cap = self.costs.cap(other)
+            if other != shape or len(steps) >= cap:
+                batch = min(cap, len(steps))
+                total_s += sum(steps) / batch * self.costs.step_s(other, batch)
         return total_s
+
+    def _stand_again(self, batch: Batch) -> None:
+        for number in batch.numbers:
+            self._entries[number].stage = Stage.READY

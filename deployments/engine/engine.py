@@ -6,13 +6,14 @@ The desk decides, this carries out. Results come as futures. Knows nothing of as
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from deployments import errors
 from deployments.engine.denoiser import Denoiser
 from deployments.engine.desk import Desk, Entry, Load, Stage
+from deployments.engine.jobs import Ask, Finished
 from deployments.engine.work import Batch, Refusal, Shape
 from deployments.memory import is_out_of_memory
 
@@ -22,22 +23,18 @@ Request = TypeVar("Request")
 State = TypeVar("State")
 Output = TypeVar("Output")
 
-
-@dataclass(frozen=True, slots=True)
-class Finished(Generic[Output]):
-    """`entry` holds the times and batches; it changes no more."""
-
-    output: Output
-    entry: Entry
-    decoded_s: float
+PREVIEW_BACKLOG = 2
+"""Previews that may wait for the decoding thread before further ones are dropped."""
 
 
 @dataclass(slots=True)
 class _Job(Generic[Request, State, Output]):
-    request: Request
+    ask: Ask[Request, Output]
     entry: Entry
     future: "Future[Finished[Output]]"
     state: State | None = None
+    steps: int = 0
+    previews_shown: int = 0
 
 
 class StepEngine(Generic[Request, State, Output]):
@@ -50,9 +47,10 @@ class StepEngine(Generic[Request, State, Output]):
         self._desk = desk
         self._clock = clock
         self._jobs: dict[int, _Job[Request, State, Output]] = {}
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.RLock())
         self._closing = False
         self._fatal: BaseException | None = None
+        self._previews_waiting = 0
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
         self._stepping = threading.Thread(target=self._run, name="step", daemon=True)
@@ -60,24 +58,23 @@ class StepEngine(Generic[Request, State, Output]):
     def start(self) -> None:
         self._stepping.start()
 
-    def submit(
-        self,
-        request: Request,
-        shape: Shape,
-        steps: int,
-        deadline_s: float | None = None,
-        steady: bool = False,
-    ) -> "tuple[int, Future[Finished[Output]]]":
-        """The request's number and its future, which fails with a RenderError or what the denoiser raised."""
+    def submit(self, ask: Ask[Request, Output]) -> "tuple[int, Future[Finished[Output]]]":
+        """The request's number and its future.
+
+        The future fails with DeadlineExceeded (refused), OutOfMemory, ReplicaLost, ModelFailed, or what
+        the denoiser raised; with CancelledError after `cancel`.
+        """
         future: Future[Finished[Output]] = Future()
+        # Only the engine ends a future: whoever waits for it says `cancel(number)` instead.
+        future.set_running_or_notify_cancel()
         with self._changed:
             self._check()
-            admitted = self._desk.admit(shape, steps, self._clock(), deadline_s, steady)
+            admitted = self._desk.admit(ask.shape, ask.steps, self._clock(), ask.deadline_s, ask.steady)
             if isinstance(admitted, Refusal):
                 future.set_exception(_too_late(admitted))
                 return admitted.number, future
-            self._jobs[admitted.number] = _Job(request, admitted, future)
-        self._preparing.submit(self._prepare, admitted.number)
+            self._jobs[admitted.number] = _Job(ask, admitted, future)
+            self._preparing.submit(self._prepare, admitted.number)
         return admitted.number, future
 
     def cancel(self, number: int) -> None:
@@ -89,29 +86,30 @@ class StepEngine(Generic[Request, State, Output]):
 
     def load(self) -> Load:
         with self._changed:
-            return self._desk.load(self._clock())
+            return self._desk.load()
+
+    def batch_for_newcomer(self, shape: Shape) -> int:
+        with self._changed:
+            return self._desk.batch_for_newcomer(shape)
 
     def check_health(self) -> None:
-        """Raises if the step loop has died."""
+        """Raises ModelFailed if the step loop has died."""
         with self._changed:
             self._check()
-        if self._stepping.ident is not None and not self._stepping.is_alive():
-            raise errors.ModelFailed("the engine's step loop has ended")
 
     def close(self) -> None:
-        """Ends every request, then the threads."""
+        """Ends every request, then the threads. Idempotent."""
         with self._changed:
             self._closing = True
             for number in list(self._jobs):
-                self._desk.cancel(number)
+                self.cancel(number)
             self._changed.notify_all()
         if self._stepping.is_alive():
             self._stepping.join()
         self._preparing.shutdown(cancel_futures=True)
         self._decoding.shutdown(cancel_futures=True)
         with self._changed:
-            for number in list(self._jobs):
-                self._end(number, errors.ReplicaLost("the replica is shutting down"))
+            self._end_all(errors.ReplicaLost("the replica is shutting down"))
 
     def _check(self) -> None:
         if self._fatal is not None:
@@ -119,24 +117,42 @@ class StepEngine(Generic[Request, State, Output]):
         if self._closing:
             raise errors.ReplicaLost("the replica is shutting down")
 
+    # Preparing, on its own thread.
+
     def _prepare(self, number: int) -> None:
-        job = self._still_wanted(number)
-        if job is None:
-            return
-        job.entry.prepare_started_s = self._clock()
+        with self._changed:
+            job = self._still_wanted(number)
+            if job is None:
+                return
+            self._desk.preparing(number, self._clock())
         try:
-            job.state = self._twice_if_memory_fails(lambda: self._denoiser.prepare(job.request))
-            steps = self._denoiser.steps_left(job.state)
+            state = self._twice_if_memory_fails(lambda: self._denoiser.prepare(job.ask.request))
         except BaseException as error:
             self._fail(number, error)
             return
+        steps = self._denoiser.steps_left(state)
         with self._changed:
+            if number not in self._jobs:
+                self._denoiser.discard(state)
+                return
+            job.state, job.steps = state, steps
             self._desk.prepared(number, steps, self._clock())
             if job.entry.cancelled:
                 self._end(number)
             elif steps == 0:
                 self._decoding.submit(self._decode, number)
             self._changed.notify_all()
+
+    def _twice_if_memory_fails(self, work: Callable[[], State]) -> State:
+        try:
+            return work()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        self._denoiser.free_memory()
+        return work()
+
+    # Stepping, on its own thread.
 
     def _run(self) -> None:
         try:
@@ -146,8 +162,7 @@ class StepEngine(Generic[Request, State, Output]):
             logger.exception("the step loop died")
             with self._changed:
                 self._fatal = error
-                for number in list(self._jobs):
-                    self._end(number, errors.ModelFailed("the engine's step loop has died"))
+                self._end_all(errors.ModelFailed("the engine's step loop has died"))
 
     def _next_batch(self) -> Batch | None:
         """Waits for work. None when the engine closes."""
@@ -162,16 +177,16 @@ class StepEngine(Generic[Request, State, Output]):
         return None
 
     def _step(self, batch: Batch) -> None:
-        states = [self._jobs[number].state for number in batch.numbers]
+        states = [self._state(number) for number in batch.numbers]
         started_s = self._clock()
         try:
-            failures = self._denoiser.step(states, batch.width)  # type: ignore[arg-type]
+            failures = self._denoiser.step(states, batch.width)
         except Exception as error:
             self._did_not_step(batch, error)
             return
         ended_s = self._clock()
         steps_left = {
-            number: 0 if failure else self._denoiser.steps_left(state)  # type: ignore[arg-type]
+            number: 0 if failure else self._denoiser.steps_left(state)
             for number, state, failure in zip(batch.numbers, states, failures, strict=True)
         }
         with self._changed:
@@ -183,93 +198,123 @@ class StepEngine(Generic[Request, State, Output]):
                     self._end(number)
                 elif number in done:
                     self._decoding.submit(self._decode, number)
+                elif self._jobs[number].ask.previews is not None:
+                    self._show_preview(self._jobs[number])
 
     def _did_not_step(self, batch: Batch, error: Exception) -> None:
         """No state has moved: smaller batches after a lack of memory, else one by one to find the culprit."""
         with self._changed:
             if is_out_of_memory(error):
-                hopeless = self._desk.did_not_fit(batch)
-                logger.warning("out of memory at %d requests of %s", len(batch.numbers), batch.shape)
+                logger.warning("out of memory at a batch of %d requests of %s", batch.rows, batch.shape)
+                ends = self._desk.did_not_fit(batch)
             else:
-                hopeless = len(batch.numbers) == 1
-                self._desk.postponed(batch)
-            if hopeless:
+                ends = self._desk.failed(batch)
+            if ends:
                 self._end(batch.numbers[0], _outcome(error))
-        self._denoiser.free_memory()
-        if not hopeless and not is_out_of_memory(error):
-            self._step_alone(batch)
+            for number in batch.numbers:
+                if number in self._jobs and self._jobs[number].entry.cancelled:
+                    self._end(number)
+        if is_out_of_memory(error):
+            self._denoiser.free_memory()
 
-    def _step_alone(self, batch: Batch) -> None:
-        for number in batch.numbers:
-            self._step(Batch(batch.shape, (number,), batch.width))
+    def _show_preview(self, job: _Job[Request, State, Output]) -> None:
+        """At equal distances, if the decoding thread keeps up. Call with the lock."""
+        previews = job.ask.previews
+        assert previews is not None
+        due = job.entry.steps_done * (previews.count + 1) // max(1, job.steps)
+        if job.previews_shown >= min(due, previews.count) or self._previews_waiting >= PREVIEW_BACKLOG:
+            return
+        picture = self._denoiser.preview(self._state(job.entry.number))
+        if picture is None:
+            return
+        index = job.previews_shown
+        job.previews_shown += 1
+        self._previews_waiting += 1
+        self._decoding.submit(self._preview, job, index, picture)
+
+    # Decoding, on its own thread.
+
+    def _preview(self, job: _Job[Request, State, Output], index: int, picture: Callable[[], Output]) -> None:
+        try:
+            with self._changed:
+                self._previews_waiting -= 1
+                if self._still_wanted(job.entry.number) is None:
+                    return
+            assert job.ask.previews is not None
+            job.ask.previews.show(index, picture())
+        except Exception:
+            # A preview is a courtesy: the image itself goes on.
+            logger.warning("a preview could not be made", exc_info=True)
 
     def _decode(self, number: int) -> None:
-        job = self._still_wanted(number)
-        if job is None or job.state is None:
-            return
-        state = job.state
-        started_s = job.entry.decode_started_s = self._clock()
+        with self._changed:
+            job = self._still_wanted(number)
+            if job is None:
+                return
+            self._desk.decoding(number, self._clock())
+            state = self._state(number)
         try:
-            try:
-                output = self._denoiser.decode(state, frugal=False)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._denoiser.free_memory()
-                output = self._denoiser.decode(state, frugal=True)
+            output = self._decode_within_memory(state)
         except BaseException as error:
             self._fail(number, error)
             return
-        ended_s = self._clock()
         with self._changed:
-            self._desk.decoded(number, ended_s - started_s)
-            self._end(number, result=Finished(output, job.entry, ended_s))
+            now_s = self._clock()
+            self._desk.decoded(number, now_s)
+            self._end(number, result=Finished(output, job.entry, now_s))
 
-    def _twice_if_memory_fails(self, work: Callable[[], State]) -> State:
+    def _decode_within_memory(self, state: State) -> Output:
         try:
-            return work()
+            return self._denoiser.decode(state, frugal=False)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
         self._denoiser.free_memory()
-        return work()
+        return self._denoiser.decode(state, frugal=True)
+
+    # Ends. All with the lock held.
+
+    def _state(self, number: int) -> State:
+        state = self._jobs[number].state
+        assert state is not None, "only a prepared request is stepped or decoded"
+        return state
 
     def _still_wanted(self, number: int) -> _Job[Request, State, Output] | None:
-        with self._changed:
-            job = self._jobs.get(number)
-            if job is not None and job.entry.cancelled:
-                self._end(number)
-                return None
+        job = self._jobs.get(number)
+        if job is None or not job.entry.cancelled:
             return job
+        if job.entry.stage is not Stage.STEPPING:
+            self._end(number)
+        return None
 
     def _fail(self, number: int, error: BaseException) -> None:
         with self._changed:
             self._end(number, _outcome(error))
 
+    def _end_all(self, error: BaseException) -> None:
+        for number in list(self._jobs):
+            self._end(number, error)
+
     def _end(
         self, number: int, error: BaseException | None = None, result: Finished[Output] | None = None
     ) -> None:
-        """Takes a request off the books; without error or result it was cancelled. Call with the lock."""
+        """Takes a request off the books; without error or result it was cancelled."""
         self._desk.leave(number)
         job = self._jobs.pop(number, None)
         if job is None:
             return
         if job.state is not None:
             self._denoiser.discard(job.state)
-        if job.future.done():
-            return
         if result is not None:
             job.future.set_result(result)
-        elif error is not None:
-            job.future.set_exception(error)
         else:
-            job.future.cancel()
+            job.future.set_exception(error or CancelledError())
 
 
 def _too_late(refusal: Refusal) -> errors.DeadlineExceeded:
     predicted_ms = refusal.predicted_s * 1000
     return errors.DeadlineExceeded(
-        f"the deadline cannot be met: about {predicted_ms:.0f} ms are needed", predicted_ms
+        f"the deadline cannot be met: the image is predicted in {predicted_ms:.0f} ms", predicted_ms
     )
 
 

@@ -1,29 +1,47 @@
 """Which requests take the next denoising step: a pure function of queue, costs and now.
 
-Filter, order, fill: cancelled requests are dropped and hopeless ones refused; the rest stand in the
-order of their slack; the first one's shape becomes the batch, and others of that shape fill it.
+Filter, order, fill:
+
+1. Cancelled requests are dropped. Those that cannot meet their deadline even alone are refused.
+2. Of the rest, those that cannot all be on time are found by the rule of Moore and Hodgson: in the order
+   of deadlines, whenever one would be late, the longest so far is given up. That keeps the most requests
+   on time [Moore 1968, "An n job, one machine sequencing algorithm for minimizing the number of late
+   jobs"]. Given up before its first step means refused, early enough for a cheaper model; after it, the
+   request runs on in what room is left.
+3. The earliest deadline leads. Slack (deadline - now - remaining time) orders as well on an idle machine,
+   but under load it takes turns: a request that runs keeps its slack while the others lose theirs, so it
+   is overtaken until all are late. benchmarks/engine_slo.py measures the three orders.
+4. Others of the leader's shape fill its batch up to the cap, as long as the leader is still on time at the
+   pace of the larger batch.
 """
 
-from collections.abc import Iterable, Sequence
+import heapq
+from collections.abc import Sequence
 
-from deployments.engine.work import Batch, Costs, Plan, Refusal, Rules, Standing
+from deployments.engine.work import Batch, Costs, Order, Plan, Refusal, Rules, Standing
+
+_TOLERANCE_S = 1e-9
 
 
 def plan(queue: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> Plan:
     """The next batch (None if nobody can run) and who is refused.
 
     Every request of the batch is in the queue, not cancelled and not refused; the batch holds one shape
-    and at most `costs.cap(shape)` requests.
+    and at most `costs.cap(shape)` requests. Ties are broken by arrival.
     """
     alive = [one for one in queue if not one.cancelled]
-    refused = [Refusal(one.number, needed_s(one, costs)) for one in alive if _is_hopeless(one, costs, now_s)]
-    hopeless = {one.number for one in refused}
-    ordered = sorted(
-        (one for one in alive if one.number not in hopeless), key=lambda one: _rank(one, costs, now_s, rules)
-    )
-    if not ordered:
+    refused = _hopeless(alive, costs, now_s)
+    alive = _without(alive, refused)
+    given_up: dict[int, float] = {}
+    if rules.order is not Order.ARRIVAL:
+        given_up = _given_up(alive, costs, now_s, rules)
+        shed = [Refusal(one.number, given_up[one.number]) for one in alive if _may_shed(one, given_up)]
+        alive = _without(alive, shed)
+        refused += shed
+    if not alive:
         return Plan(None, refused)
-    return Plan(_fill(ordered, costs, now_s, rules), refused)
+    ordered = sorted(alive, key=lambda one: (one.number in given_up, *_rank(one, costs, now_s, rules)))
+    return Plan(_fill(ordered, ordered[0].number in given_up, costs, now_s, rules), refused)
 
 
 def needed_s(one: Standing, costs: Costs, batch: int = 1) -> float:
@@ -31,35 +49,99 @@ def needed_s(one: Standing, costs: Costs, batch: int = 1) -> float:
     return one.steps_left * costs.step_s(one.shape, batch) + costs.decode_s(one.shape)
 
 
-def slack_s(one: Standing, costs: Costs, now_s: float, rules: Rules) -> float:
-    """Time to spare: deadline - now - predicted remaining time. Patience stands in for a deadline."""
-    due_s = one.arrived_s + rules.patience_s if one.deadline_s is None else one.deadline_s
-    return due_s - now_s - needed_s(one, costs)
+def due_s(one: Standing, rules: Rules) -> float:
+    """The deadline; patience stands in for it where there is none."""
+    return one.arrived_s + rules.patience_s if one.deadline_s is None else one.deadline_s
 
 
-def _is_hopeless(one: Standing, costs: Costs, now_s: float) -> bool:
-    return one.deadline_s is not None and now_s + needed_s(one, costs) > one.deadline_s
+def _hopeless(alive: Sequence[Standing], costs: Costs, now_s: float) -> list[Refusal]:
+    """Who would be late even if it had the machine to itself."""
+    return [
+        Refusal(one.number, needed_s(one, costs))
+        for one in alive
+        if one.deadline_s is not None and _is_late(now_s + needed_s(one, costs), one.deadline_s)
+    ]
+
+
+def _given_up(alive: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> dict[int, float]:
+    """The fewest requests without which the rest is on time, with the time each was predicted to take.
+
+    Work is counted as if it ran in full batches, which is the best that can be hoped for. Requests
+    without a deadline take their share of the machine but are never given up.
+    """
+    given_up: dict[int, float] = {}
+    kept: list[tuple[float, int]] = []
+    ends_s = now_s
+    for one in sorted(alive, key=lambda one: (due_s(one, rules), one.number)):
+        cap = max(1, costs.cap(one.shape))
+        work_s = one.steps_left * costs.step_s(one.shape, cap) / cap
+        ends_s += work_s
+        if one.deadline_s is None:
+            continue
+        heapq.heappush(kept, (-work_s, one.number))
+        image_s = ends_s + costs.decode_s(one.shape)
+        if _is_late(image_s, one.deadline_s):
+            negative_work_s, longest = heapq.heappop(kept)
+            ends_s += negative_work_s
+            given_up[longest] = image_s - now_s
+    return given_up
+
+
+def _may_shed(one: Standing, given_up: dict[int, float]) -> bool:
+    return one.number in given_up and not one.begun
 
 
 def _rank(one: Standing, costs: Costs, now_s: float, rules: Rules) -> tuple[float, float, int]:
-    """Least slack first; ties by arrival."""
-    first = 0.0 if rules.in_order else slack_s(one, costs, now_s, rules)
+    match rules.order:
+        case Order.DEADLINE:
+            first = due_s(one, rules)
+        case Order.SLACK:
+            first = due_s(one, rules) - now_s - needed_s(one, costs)
+        case Order.ARRIVAL:
+            first = 0.0
     return (first, one.arrived_s, one.number)
 
 
-def _fill(ordered: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> Batch:
-    """The head's batch: others of its shape join by rank, up to the cap."""
-    head = ordered[0]
-    cap = max(1, costs.cap(head.shape))
-    members = [one for one in ordered if one.shape == head.shape][:cap]
-    return _shaped(members, cap, rules)
-
-
-def _shaped(members: Iterable[Standing], cap: int, rules: Rules) -> Batch:
-    chosen = list(members)
-    if not any(one.steady for one in chosen):
-        return Batch(chosen[0].shape, tuple(one.number for one in chosen))
-    # A fixed shape makes the arithmetic the same whoever the neighbours are. The width must not follow
-    # the cap, which memory moves, except where it has to.
+def _fill(
+    ordered: Sequence[Standing], leader_is_given_up: bool, costs: Costs, now_s: float, rules: Rules
+) -> Batch:
+    leader = ordered[0]
+    cap = max(1, costs.cap(leader.shape))
+    room = cap
+    if leader.alone:
+        room = 1
+    elif rules.order is not Order.ARRIVAL and not leader_is_given_up:
+        room = _largest_in_time(leader, cap, costs, now_s)
+    company = [one for one in ordered if one is leader or (one.shape == leader.shape and not one.alone)]
+    # A fixed width makes the arithmetic of a steady request the same whoever its neighbours are. Neither
+    # load nor deadlines may move the width; memory may, where nothing else would run at all.
     width = min(rules.steady_width, cap)
-    return Batch(chosen[0].shape, tuple(one.number for one in chosen[:width]), width)
+    if not leader.steady and room < width:
+        company = [one for one in company if not one.steady]
+    members = company[:room]
+    if not any(one.steady for one in members):
+        return Batch(leader.shape, _numbers(members))
+    return Batch(leader.shape, _numbers(company[: 1 if leader.alone else width]), width)
+
+
+def _numbers(members: Sequence[Standing]) -> tuple[int, ...]:
+    return tuple(one.number for one in members)
+
+
+def _largest_in_time(leader: Standing, cap: int, costs: Costs, now_s: float) -> int:
+    """The largest batch at whose pace the leader still meets its deadline; at least 1."""
+    if leader.deadline_s is None:
+        return cap
+    for batch in range(cap, 1, -1):
+        if not _is_late(now_s + needed_s(leader, costs, batch), leader.deadline_s):
+            return batch
+    return 1
+
+
+def _without(alive: Sequence[Standing], refused: Sequence[Refusal]) -> list[Standing]:
+    gone = {refusal.number for refusal in refused}
+    return [one for one in alive if one.number not in gone]
+
+
+def _is_late(instant_s: float, deadline_s: float) -> bool:
+    return instant_s > deadline_s + _TOLERANCE_S

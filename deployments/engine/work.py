@@ -5,6 +5,7 @@ Times are seconds of one monotonic clock, whichever the engine was given.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 
@@ -22,9 +23,8 @@ class Shape:
     variant: str = ""
 
     def __str__(self) -> str:
-        return (
-            f"{self.width}x{self.height}{'+cfg' if self.guided else ''}{self.variant and '+' + self.variant}"
-        )
+        parts = [f"{self.width}x{self.height}", "guided" if self.guided else "", self.variant]
+        return "+".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Standing:
     """One request at a step boundary. `number` counts arrivals; `steps_left` is at least 1.
 
     Without a deadline, `deadline_s` is None. `steady`: the pixels must not depend on the neighbours.
+    `begun`: it has taken a step already. `alone`: a call that held it failed, and it shares no more until
+    one of its own succeeds.
     """
 
     number: int
@@ -41,11 +43,12 @@ class Standing:
     deadline_s: float | None = None
     steady: bool = False
     begun: bool = False
+    alone: bool = False
     cancelled: bool = False
 
 
 class Costs(Protocol):
-    """What a plan may ask about time and memory. All answers are positive."""
+    """What a plan may ask about time and memory. Times are >= 0, and 0 where nothing is known."""
 
     def step_s(self, shape: Shape, batch: int) -> float:
         """Predicted time of one denoiser call over `batch` requests."""
@@ -60,22 +63,29 @@ class Costs(Protocol):
         ...
 
 
+class Order(StrEnum):
+    """Who leads the next batch. ARRIVAL sheds no load and guards no deadline: the plain baseline."""
+
+    DEADLINE = "deadline"
+    SLACK = "slack"
+    ARRIVAL = "arrival"
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """`patience_s`: a request without a deadline is ordered as if it were due that long after it came.
 
     `steady_width`: a batch that holds a steady request is padded to this many requests, always.
-    `in_order`: first come, first served, instead of least slack (a baseline to measure against).
     """
 
+    order: Order = Order.DEADLINE
     patience_s: float = 30.0
     steady_width: int = 4
-    in_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`number` cannot meet its deadline: it would need `predicted_s` from now, even alone."""
+    """`number` cannot meet its deadline: its image is predicted `predicted_s` from now."""
 
     number: int
     predicted_s: float
@@ -88,6 +98,11 @@ class Batch:
     shape: Shape
     numbers: tuple[int, ...]
     width: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """Requests the denoiser computes, padding included."""
+        return self.width or len(self.numbers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,68 @@
+"""Measures what a model's steps cost, by running it. The first pass of each size warms it up."""
+
+import time
+from collections.abc import Sequence
+
+from deployments.diffusion.opaque import OpaqueDenoiser
+from deployments.diffusion.performance import Performance
+from deployments.diffusion.spec import DiffusionSpec
+from deployments.diffusion.stepwise import StepwiseDenoiser
+from deployments.diffusion.tasks import Kind, Task, shape_of
+from deployments.engine.costs import CostModel
+from deployments.memory import is_out_of_memory
+
+STEPS = 3
+
+
+def measure(
+    denoiser: StepwiseDenoiser | OpaqueDenoiser,
+    costs: CostModel,
+    spec: DiffusionSpec,
+    sizes: Sequence[tuple[int, int]],
+    batches: Sequence[int],
+) -> None:
+    """Teaches `costs` each size (width, height) at each batch size; larger ones end where memory does."""
+    for width, height in sizes:
+        task = Task(
+            kind=Kind.TEXT_TO_IMAGE,
+            prompt="a red square",
+            negative_prompt="",
+            width=width,
+            height=height,
+            steps=STEPS,
+            guidance_scale=spec.default_guidance_scale,
+            seed=0,
+        )
+        _pass(denoiser, CostModel(max(batches)), task, 1)
+        for batch in sorted(batches):
+            try:
+                _pass(denoiser, costs, task, batch)
+            except Exception as error:
+                if batch == 1 or not is_out_of_memory(error):
+                    raise
+                denoiser.free_memory()
+                costs.of(shape_of(task)).cap.failed(batch)
+                break
+
+
+def _pass(denoiser: StepwiseDenoiser | OpaqueDenoiser, costs: CostModel, task: Task, batch: int) -> None:
+    learned = costs.of(shape_of(task))
+    states: list[Performance] = []
+    try:
+        for _ in range(batch):
+            started_s = time.monotonic()
+            states.append(denoiser.prepare(task))
+            learned.prepare.observe(time.monotonic() - started_s)
+        while denoiser.steps_left(states[0]):
+            started_s = time.monotonic()
+            failures = denoiser.step(states, None)
+            learned.step.observe(batch, time.monotonic() - started_s)
+            for failure in failures:
+                if failure is not None:
+                    raise failure
+        started_s = time.monotonic()
+        denoiser.decode(states[0], frugal=False)
+        learned.decode.observe(time.monotonic() - started_s)
+    finally:
+        for state in states:
+            denoiser.discard(state)
