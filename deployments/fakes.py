@@ -131,6 +131,7 @@ class EchoModel:
             running=self._running,
             queued=self._waiting,
             observed=1,
+            parallelism=self._spec.concurrency or self._spec.max_ongoing_requests,
         )
 
     def check_health(self) -> None:

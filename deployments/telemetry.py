@@ -1,13 +1,22 @@
 """Names of the spans and attributes that model replicas emit, and how a trace crosses to them.
 
-Uses the OpenTelemetry API only: without a configured provider every call here costs next to nothing.
-Providers are configured by whoever owns the process (replica.py, serve/).
+Also sets up a process once: exporter and logging. Without an endpoint no provider is installed, and
+every span here costs next to nothing.
 """
 
+import logging
+import threading
+import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 tracer = trace.get_tracer("atelier.deployments")
 
@@ -44,3 +53,54 @@ def carrier() -> dict[str, str]:
 
 def context_from(headers: Mapping[str, str]) -> Context:
     return propagate.extract(headers)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessTelemetry:
+    """How a process exports spans. Without an endpoint nothing is recorded or sent.
+
+    `sample_ratio` is applied at the root of a trace only; a caller's sampled flag is honoured.
+    """
+
+    otlp_endpoint: str | None = None
+    service_name: str = "atelier"
+    sample_ratio: float = 1.0
+    log_level: str = "INFO"
+
+
+_configured = threading.Lock()
+
+
+def configure_process(process: ProcessTelemetry, component: str) -> None:
+    """Sets up logging and the tracer provider of this process. Only the first call has an effect."""
+    if not _configured.acquire(blocking=False):
+        return
+    configure_logging(process.log_level)
+    if process.otlp_endpoint is None:
+        return
+    resource = Resource.create(
+        {"service.name": process.service_name, "service.instance.id": f"{component}-{uuid.uuid4().hex[:8]}"}
+    )
+    provider = TracerProvider(resource=resource, sampler=ParentBased(TraceIdRatioBased(process.sample_ratio)))
+    exporter = OTLPSpanExporter(endpoint=f"{process.otlp_endpoint.rstrip('/')}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
+    trace.set_tracer_provider(provider)
+
+
+def configure_logging(level: str) -> None:
+    """Our logs go to stderr with the trace they belong to."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(TraceFormatter("%(asctime)s %(levelname)s %(name)s [%(trace_id)s] %(message)s"))
+    root = logging.getLogger("atelier")
+    root.handlers = [handler]
+    root.setLevel(level)
+    root.propagate = False
+
+
+class TraceFormatter(logging.Formatter):
+    """Adds `trace_id` (32 hex digits, or "-" outside a trace) to every record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        span_context = trace.get_current_span().get_span_context()
+        record.trace_id = f"{span_context.trace_id:032x}" if span_context.is_valid else "-"
+        return super().format(record)

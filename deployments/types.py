@@ -145,6 +145,7 @@ class ModelLoad:
     A request of this model is expected to take
     `wait_ms + overhead_ms + steps * (step_ms + step_ms_per_megapixel * width * height / 1e6)`.
     Without a step loop, `steps` counts as 1. `observed` is how many requests the numbers come from.
+    `parallelism` is how many requests run side by side without slowing each other down.
     """
 
     wait_ms: float = 0.0
@@ -154,5 +155,6 @@ class ModelLoad:
     running: int = 0
     queued: int = 0
     observed: int = 0
+    parallelism: int = 1
     memory_bytes: int = 0
     memory_limit_bytes: int = 0

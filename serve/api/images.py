@@ -1,0 +1,169 @@
+"""POST /v1/images/generations and the files it answers with."""
+
+import asyncio
+import base64
+import re
+import secrets
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from deployments.types import EncodedImage, Encoding, ImageFormat, Priority
+from routing.types import AssetRequest
+from serve import telemetry
+from serve.config import Limits
+from serve.dispatch import Answer, Dispatcher, ImageJob
+from serve.errors import ApiError, bad_request
+from serve.files import ImageFiles
+from serve.schemas import ErrorBody, ImageData, ImageGenerationRequest, ImagesResponse
+
+_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorBody} for status in (400, 404, 413, 429, 500, 503, 504)
+}
+
+
+def images_router(
+    dispatcher: Dispatcher, files: ImageFiles, limits: Limits, public_base_url: str | None
+) -> APIRouter:
+    router = APIRouter(tags=["images"])
+
+    @router.post(
+        "/v1/images/generations", response_model=ImagesResponse, responses=_ERRORS, summary="Create images"
+    )
+    async def generate(body: ImageGenerationRequest, request: Request) -> Response:
+        job = job_from(body, limits, request.state.request_id, request.state.arrived_s)
+        answer = await dispatcher.dispatch(job)
+        with telemetry.tracer.start_as_current_span(telemetry.SPAN_RESPOND):
+            if body.response_format == "url":
+                base_url = public_base_url or str(request.base_url).rstrip("/")
+                data = [await _stored(image, files, base_url) for image in answer.images]
+            else:
+                data = [
+                    ImageData(b64_json=base64.b64encode(image.data).decode("ascii"))
+                    for image in answer.images
+                ]
+            content = _response(answer, data, job.encoding).model_dump_json(exclude_none=False)
+        return Response(content, media_type="application/json", headers=_headers(answer))
+
+    @router.get("/v1/images/files/{name}", response_class=Response, summary="An image answered by URL")
+    async def file(name: str) -> Response:
+        stored = await asyncio.to_thread(files.get, name, time.time())
+        if stored is None:
+            raise ApiError(404, "file_not_found", "this image does not exist or has expired")
+        headers = {"cache-control": "private, immutable, max-age=3600", "x-content-type-options": "nosniff"}
+        return Response(stored.data, media_type=stored.media_type, headers=headers)
+
+    return router
+
+
+def job_from(body: ImageGenerationRequest, limits: Limits, request_id: str, arrived_s: float) -> ImageJob:
+    """The checked job. Raises ApiError naming the field that is wrong."""
+    options = body.atelier
+    prompt = _prompt(body.prompt, limits)
+    n = _count(body.n, limits)
+    width, height = _size(body.size, limits)
+    seed = options.seed if options.seed is not None else secrets.randbits(32)
+    max_latency_ms = options.max_latency_ms
+    return ImageJob(
+        request_id=request_id,
+        arrived_s=arrived_s,
+        asset=AssetRequest(
+            prompt=prompt,
+            asset=options.asset,
+            model=body.model or "auto",
+            width=width,
+            height=height,
+            quality=None if body.quality == "auto" else body.quality,
+            n=n,
+            steps=options.steps,
+            deterministic=bool(options.deterministic),
+            labels=options.labels,
+            max_latency_ms=max_latency_ms,
+            sticky_key=body.safety_identifier or body.user,
+            priority=options.priority,
+        ),
+        seeds=tuple((seed + index) % 2**63 for index in range(n)),
+        encoding=_encoding(body),
+        guidance_scale=options.guidance_scale,
+        negative_prompt=options.negative_prompt or "",
+        lora=options.lora,
+        priority=Priority(options.priority),
+        options={} if options.layout is None else {"layout": options.layout},
+    )
+
+
+def _prompt(prompt: str, limits: Limits) -> str:
+    if not prompt.strip():
+        raise bad_request("empty_prompt", "prompt is empty: say what the image should show", "prompt")
+    if len(prompt) > limits.max_prompt_chars:
+        raise bad_request(
+            "prompt_too_long",
+            f"prompt has {len(prompt)} characters; the limit is {limits.max_prompt_chars}",
+            "prompt",
+        )
+    return prompt
+
+
+def _count(n: int | None, limits: Limits) -> int:
+    if n is None:
+        return 1
+    if not 1 <= n <= limits.max_n:
+        raise bad_request("invalid_n", f"n is {n}; it must be from 1 to {limits.max_n}", "n")
+    return n
+
+
+def _size(size: str | None, limits: Limits) -> tuple[int | None, int | None]:
+    if size is None or size == "auto":
+        return None, None
+    match = _SIZE.fullmatch(size)
+    if match is None:
+        raise bad_request("invalid_size", f"size is {size[:32]!r}; write WIDTHxHEIGHT, as in 512x512", "size")
+    width, height = int(match[1]), int(match[2])
+    for side in (width, height):
+        if not limits.min_side <= side <= limits.max_side:
+            raise bad_request(
+                "invalid_size",
+                f"size is {size!r}; each side must be from {limits.min_side} to {limits.max_side} pixels",
+                "size",
+            )
+    return width, height
+
+
+def _encoding(body: ImageGenerationRequest) -> Encoding:
+    image_format = ImageFormat(body.output_format or "png")
+    transparent = body.background == "transparent"
+    if transparent and image_format is ImageFormat.JPEG:
+        raise bad_request(
+            "invalid_background", "jpeg has no transparency: ask for output_format png or webp", "background"
+        )
+    quality = 90 if body.output_compression is None else body.output_compression
+    return Encoding(image_format, quality, transparent)
+
+
+def _response(answer: Answer, data: list[ImageData], encoding: Encoding) -> ImagesResponse:
+    first = answer.images[0]
+    return ImagesResponse(
+        created=int(time.time()),
+        data=data,
+        background="transparent" if encoding.transparent else "opaque",
+        output_format=first.format.value,
+        size=f"{first.width}x{first.height}",
+        atelier=answer.receipt,
+    )
+
+
+def _headers(answer: Answer) -> dict[str, str]:
+    receipt = answer.receipt
+    return {
+        "x-atelier-policy-version": receipt.policy_version,
+        "x-atelier-route": receipt.route,
+        "x-atelier-model": receipt.model,
+        "x-atelier-generated": str(all(image.generated for image in receipt.images)).lower(),
+    }
+
+
+async def _stored(image: EncodedImage, files: ImageFiles, base_url: str) -> ImageData:
+    name = await asyncio.to_thread(files.put, image, time.time())
+    return ImageData(url=f"{base_url}/v1/images/files/{name}")

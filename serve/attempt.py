@@ -1,0 +1,146 @@
+"""One try of one plan: its stages one after the other, pixels handed from each to the next."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.util.types import AttributeValue
+
+from deployments import errors
+from deployments import telemetry as replica_telemetry
+from deployments.client import ModelClient
+from deployments.types import (
+    EncodedImage,
+    Encoding,
+    Mask,
+    Pixels,
+    Priority,
+    RenderRequest,
+    RenderResult,
+    StageReceipt,
+)
+from routing.budget import Deadline
+from routing.types import Outcome, Plan, PlannedStage
+from serve import telemetry
+from serve.errors import outcome_of
+from serve.fleet import Fleet
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    request_id: str
+    prompt: str
+    seed: int
+    plan: Plan
+    deadline: Deadline
+    encoding: Encoding
+    guidance_scale: float | None
+    negative_prompt: str
+    lora: str | None
+    deterministic: bool
+    priority: Priority
+    image: Pixels | None
+    mask: Mask | None
+    options: Mapping[str, Any]
+
+
+async def attempt(
+    work: Attempt, clients: Mapping[str, ModelClient], fleet: Fleet
+) -> tuple[EncodedImage, tuple[StageReceipt, ...]]:
+    """Raises RenderError as the first failing stage does."""
+    pixels = work.image
+    receipts: list[StageReceipt] = []
+    for index, stage in enumerate(work.plan.stages):
+        last = index == len(work.plan.stages) - 1
+        result = await _stage(work, stage, pixels, last, clients[stage.model], fleet)
+        receipts.append(result.receipt)
+        if isinstance(result.image, EncodedImage):
+            if not last:
+                raise errors.ModelFailed(f"model {stage.model} encoded an image that another stage needs")
+            return result.image, tuple(receipts)
+        pixels = result.image
+    raise errors.ModelFailed(f"model {work.plan.stages[-1].model} returned pixels instead of a file")
+
+
+async def _stage(
+    work: Attempt,
+    stage: PlannedStage,
+    pixels: Pixels | None,
+    last: bool,
+    client: ModelClient,
+    fleet: Fleet,
+) -> RenderResult:
+    attributes: dict[str, AttributeValue] = {
+        telemetry.ATTR_MODEL: stage.model,
+        telemetry.ATTR_RUNG: work.plan.rung,
+    }
+    with telemetry.tracer.start_as_current_span(
+        telemetry.SPAN_HANDLE,
+        kind=SpanKind.CLIENT,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        remaining_ms = work.deadline.remaining_ms(time.monotonic())
+        if remaining_ms is not None:
+            span.set_attribute(telemetry.ATTR_REMAINING_MS, remaining_ms)
+        request = _request(work, stage, pixels, last, remaining_ms)
+        fleet.sent(stage, time.monotonic())
+        try:
+            result = await _bounded(client, request, remaining_ms)
+        except errors.RenderError as error:
+            fleet.failed(stage.model, outcome_of(error), time.monotonic())
+            span.set_attribute(telemetry.ATTR_OUTCOME, error.code)
+            span.set_status(Status(StatusCode.ERROR, error.code))
+            raise
+        except asyncio.CancelledError:
+            fleet.failed(stage.model, Outcome.CANCELLED, time.monotonic())
+            raise
+        fleet.succeeded(stage, result.receipt, time.monotonic())
+        span.set_attribute(telemetry.ATTR_OUTCOME, Outcome.OK.value)
+        return result
+
+
+async def _bounded(client: ModelClient, request: RenderRequest, remaining_ms: float | None) -> RenderResult:
+    """The call, ended at the deadline even if the replica has stopped answering."""
+    if remaining_ms is None:
+        return await client.render(request)
+    if remaining_ms <= 0:
+        raise errors.DeadlineExceeded("no time was left for this stage")
+    timeout = asyncio.timeout(remaining_ms / 1000)
+    try:
+        async with timeout:
+            return await client.render(request)
+    except TimeoutError:
+        if not timeout.expired():
+            raise
+        raise errors.DeadlineExceeded("the latency budget was used up") from None
+
+
+def _request(
+    work: Attempt, stage: PlannedStage, pixels: Pixels | None, last: bool, remaining_ms: float | None
+) -> RenderRequest:
+    now_unix_s = time.time()
+    return RenderRequest(
+        request_id=work.request_id,
+        prompt=work.prompt,
+        width=stage.width,
+        height=stage.height,
+        seed=work.seed,
+        steps=stage.steps,
+        guidance_scale=work.guidance_scale,
+        negative_prompt=work.negative_prompt,
+        image=pixels,
+        mask=work.mask,
+        lora=work.lora,
+        deterministic=work.deterministic,
+        priority=work.priority,
+        encoding=work.encoding if last else None,
+        options=work.options,
+        deadline_unix_s=None if remaining_ms is None else now_unix_s + remaining_ms / 1000,
+        sent_unix_s=now_unix_s,
+        trace=replica_telemetry.carrier(),
+    )

@@ -1,0 +1,121 @@
+"""One image down its fallback chain: try a plan, look at the outcome, try the next, inside one deadline."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from opentelemetry import trace
+
+from deployments import errors
+from deployments.client import ModelClient
+from deployments.types import EncodedImage, StageReceipt
+from routing.budget import Deadline
+from routing.fallback import next_plan
+from routing.types import Decision, Outcome, Plan
+from serve import telemetry
+from serve.attempt import Attempt, attempt
+from serve.errors import bad_request, from_outcome, outcome_of
+from serve.fleet import Fleet
+from serve.jobs import ImageJob
+from serve.rasters import RasterLibrary
+from serve.receipts import Failure, ImageOutcome
+
+RASTER_RESERVE_MS = 20.0
+"""Time kept for answering with a baked asset: reading and encoding one takes a few milliseconds."""
+
+
+@dataclass(slots=True)
+class Chain:
+    """The state of one image's way through `decision.chain`."""
+
+    job: ImageJob
+    decision: Decision
+    deadline: Deadline
+    seed: int
+    clients: Mapping[str, ModelClient]
+    fleet: Fleet
+    rasters: RasterLibrary
+    failures: list[Failure] = field(default_factory=list)
+
+    async def run(self) -> ImageOutcome:
+        """Raises ApiError with the last outcome when nothing is left to try."""
+        plan = self.decision.chain[0] if self.decision.chain else None
+        while plan is not None:
+            started_s = time.monotonic()
+            try:
+                image, stages = await self._attempt(plan, started_s)
+            except errors.RenderError as error:
+                self.failures.append(_failure(plan, error, started_s))
+                plan = self._after(plan, error)
+            else:
+                return ImageOutcome(image, self.seed, plan, stages, tuple(self.failures))
+        return await self._last_resort()
+
+    async def _attempt(self, plan: Plan, started_s: float) -> tuple[EncodedImage, tuple[StageReceipt, ...]]:
+        job = self.job
+        work = Attempt(
+            request_id=job.request_id,
+            prompt=job.asset.prompt,
+            seed=self.seed,
+            plan=plan,
+            deadline=self._give_up_at(plan, started_s),
+            encoding=job.encoding,
+            guidance_scale=job.guidance_scale,
+            negative_prompt=job.negative_prompt,
+            lora=job.lora,
+            deterministic=self.decision.deterministic,
+            priority=job.priority,
+            image=job.image,
+            mask=job.mask,
+            options=job.options,
+        )
+        return await attempt(work, self.clients, self.fleet)
+
+    def _give_up_at(self, plan: Plan, now_s: float) -> Deadline:
+        """When this attempt must end so that the next candidate still has the time it is predicted to
+        take, but never before the plan's own predicted time."""
+        after = self._next_plan([*self._tried(), (plan, Outcome.DEADLINE_EXCEEDED)], None)
+        if after is not None:
+            reserve_ms = after.predicted_ms
+        else:
+            reserve_ms = RASTER_RESERVE_MS if self.decision.raster else 0.0
+        return self.deadline.reserving(reserve_ms, at_least_ms=plan.predicted_ms, now_s=now_s)
+
+    def _after(self, plan: Plan, error: errors.RenderError) -> Plan | None:
+        """The plan to try after `plan` ended with `error`. A lost replica's work is tried once more on the
+        same model first: rendering has no side effects, and another replica is likely to be up."""
+        if type(error) is errors.InvalidRequest:
+            raise bad_request(error.code, error.message, error.param) from None
+        remaining_ms = self.deadline.remaining_ms(time.monotonic())
+        if isinstance(error, errors.ReplicaLost) and self._losses(plan) == 1 and remaining_ms != 0:
+            return plan
+        return self._next_plan(self._tried(), remaining_ms)
+
+    def _next_plan(self, tried: list[tuple[Plan, Outcome]], remaining_ms: float | None) -> Plan | None:
+        return next_plan(self.decision, tried, remaining_ms, self.fleet.snapshot(time.monotonic()))
+
+    def _tried(self) -> list[tuple[Plan, Outcome]]:
+        return [(failure.plan, failure.outcome) for failure in self.failures]
+
+    def _losses(self, plan: Plan) -> int:
+        return sum(failure.plan is plan for failure in self.failures)
+
+    async def _last_resort(self) -> ImageOutcome:
+        raster, asset = self.decision.raster, self.job.asset
+        if raster is not None:
+            image = await self.rasters.image(raster, asset.width, asset.height, self.job.encoding)
+            return ImageOutcome(image, self.seed, None, (), tuple(self.failures))
+        last = self.failures[-1]
+        trace.get_current_span().set_attribute(telemetry.ATTR_OUTCOME, last.outcome.value)
+        tried = ", ".join(dict.fromkeys("+".join(each.plan.models) for each in self.failures))
+        raise from_outcome(last.outcome, f"{last.reason} (tried: {tried})", last.retry_after_s)
+
+
+def _failure(plan: Plan, error: errors.RenderError, started_s: float) -> Failure:
+    return Failure(
+        plan=plan,
+        outcome=outcome_of(error),
+        reason=error.message,
+        spent_ms=(time.monotonic() - started_s) * 1000,
+        retry_after_s=getattr(error, "retry_after_s", None),
+    )

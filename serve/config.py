@@ -1,0 +1,165 @@
+"""AppConfig: everything the application is told, in one file with one schema.
+
+Paths that start with `./` are relative to the config file's folder. Knows nothing of Ray.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from deployments.catalog import ModelSpec
+from deployments.diffusion.spec import DiffusionSpec
+from deployments.fakes import EchoSpec
+from deployments.spec import Autoscaling, ClosedModel, ModelName
+from deployments.typesetter.spec import TypesetterSpec
+from deployments.upscaler.spec import UpscalerSpec
+from routing.types import Capability, ModelFacts
+
+
+class ConfigError(ValueError):
+    """A config that cannot be used. The message has one line per problem, each with its path."""
+
+
+class PolicySource(ClosedModel):
+    """Where the routing policy comes from: a file that is re-read when it changes, or text in place."""
+
+    path: str | None = None
+    text: str | None = None
+    reload_interval_s: Annotated[float, Field(gt=0, le=60)] = 0.5
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "PolicySource":
+        if (self.path is None) == (self.text is None):
+            raise ValueError("give exactly one of path and text")
+        return self
+
+
+class RouterSpec(ClosedModel):
+    """The ingress deployment. Several replicas keep requests safe when one dies."""
+
+    autoscaling: Autoscaling = Autoscaling(min_replicas=1, max_replicas=1, target_ongoing_requests=64)
+    num_cpus: Annotated[float, Field(ge=0)] = 1.0
+    max_ongoing_requests: Annotated[int, Field(ge=1)] = 256
+    graceful_shutdown_timeout_s: Annotated[float, Field(ge=0)] = 60.0
+    load_poll_interval_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+
+
+class Limits(ClosedModel):
+    """What is refused before any work."""
+
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 20 * 1024 * 1024
+    max_prompt_chars: Annotated[int, Field(ge=1)] = 4000
+    max_n: Annotated[int, Field(ge=1, le=10)] = 4
+    min_side: Annotated[int, Field(ge=1)] = 16
+    max_side: Annotated[int, Field(ge=16)] = 4096
+    default_max_latency_ms: Annotated[float, Field(gt=0)] | None = 60_000
+
+
+class FileStore(ClosedModel):
+    """Where `response_format: url` puts images: any fsspec URL. A folder serves one node; a cluster with
+    several needs a shared location."""
+
+    url: str = "memory://atelier"
+    ttl_s: Annotated[float, Field(gt=0)] = 3600.0
+    public_base_url: str | None = None
+
+
+class Telemetry(ClosedModel):
+    """Unset values come from the environment (OTEL_EXPORTER_OTLP_ENDPOINT, ATELIER_LOG_LEVEL)."""
+
+    otlp_endpoint: str | None = None
+    service_name: str = "atelier"
+    sample_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None = None
+
+
+class AppConfig(ClosedModel):
+    models: Annotated[dict[ModelName, ModelSpec], Field(min_length=1)]
+    policy: PolicySource
+    router: RouterSpec = RouterSpec()
+    limits: Limits = Limits()
+    files: FileStore = FileStore()
+    telemetry: Telemetry = Telemetry()
+
+
+def load_config(path: str | Path) -> AppConfig:
+    """Reads YAML. Raises ConfigError, whose message names file, path in the document and what is wrong."""
+    file = Path(path)
+    try:
+        document = yaml.safe_load(file.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{file}: expected a mapping with `models` and `policy`")
+    return parse_config(_absolute(document, file.resolve().parent), source=str(file))
+
+
+def parse_config(document: Mapping[str, Any], source: str = "config") -> AppConfig:
+    try:
+        return AppConfig.model_validate(document)
+    except ValidationError as error:
+        lines = [f"{source}: {_where(each['loc'])}: {each['msg']}" for each in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def model_facts(config: AppConfig) -> dict[str, ModelFacts]:
+    """What the policy engine needs to know of each model."""
+    return {name: _facts(name, spec) for name, spec in config.models.items()}
+
+
+def _facts(name: str, spec: ModelSpec) -> ModelFacts:
+    common: dict[str, Any] = {
+        "name": name,
+        "usd_per_image": spec.pricing.usd_per_image,
+        "usd_per_gpu_s": spec.pricing.usd_per_gpu_hour / 3600 * spec.num_gpus,
+    }
+    match spec:
+        case DiffusionSpec():
+            return ModelFacts(
+                capabilities=frozenset({Capability.GENERATE, Capability.EDIT}),
+                max_pixels=spec.max_pixels,
+                default_width=spec.default_width,
+                default_height=spec.default_height,
+                default_steps=spec.default_steps,
+                **common,
+            )
+        case TypesetterSpec():
+            return ModelFacts(
+                capabilities=frozenset({Capability.GENERATE, Capability.TYPESET}),
+                max_pixels=spec.max_pixels,
+                **common,
+            )
+        case UpscalerSpec():
+            return ModelFacts(
+                capabilities=frozenset({Capability.UPSCALE}),
+                max_pixels=spec.max_pixels,
+                scale=spec.factor,
+                **common,
+            )
+        case EchoSpec():
+            return ModelFacts(
+                capabilities=frozenset({Capability(spec.capability)}),
+                scale=spec.scale,
+                default_width=spec.default_width,
+                default_height=spec.default_height,
+                **common,
+            )
+
+
+def _absolute(value: Any, folder: Path) -> Any:
+    if isinstance(value, dict):
+        return {key: _absolute(each, folder) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_absolute(each, folder) for each in value]
+    if isinstance(value, str) and value.startswith("./"):
+        return str(folder / value[2:])
+    return value
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "(top level)"

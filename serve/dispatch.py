@@ -1,0 +1,126 @@
+"""One request, from decision to receipt.
+
+Knows the policy engine and model clients. Knows nothing of HTTP or Ray.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+
+from deployments.client import ModelClient
+from routing.budget import Deadline
+from routing.store import ActivePolicy, PolicyStore
+from routing.types import AssetRequest, Decision, NoRoute, Outcome, Snapshot, UnknownModel
+from serve import telemetry
+from serve.chain import Chain
+from serve.errors import ApiError, bad_request, from_outcome
+from serve.fleet import Fleet
+from serve.jobs import Answer, ImageJob
+from serve.metrics import NoObserver, Observer
+from serve.rasters import RasterLibrary
+from serve.receipts import ImageOutcome, receipt
+
+
+class Dispatcher:
+    """Answers jobs with the policy in force and the models that are up.
+
+    `default_budget_ms` is the budget where neither the route nor the caller sets one.
+    """
+
+    def __init__(
+        self,
+        policies: PolicyStore,
+        clients: Mapping[str, ModelClient],
+        fleet: Fleet,
+        rasters: RasterLibrary,
+        default_budget_ms: float | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self._policies = policies
+        self._clients = clients
+        self._fleet = fleet
+        self._rasters = rasters
+        self._default_budget_ms = default_budget_ms
+        self._observer = observer or NoObserver()
+
+    async def dispatch(self, job: ImageJob) -> Answer:
+        """Raises ApiError when an image cannot be answered for one of the seeds."""
+        decision = self._decide(job)
+        try:
+            if not decision.chain and decision.raster is None:
+                raise _refused(decision)
+            outcomes = await self._images(job, decision)
+        except ApiError as error:
+            self._observer.refused(decision.route, error.code, _elapsed_ms(job))
+            raise
+        answer = Answer(
+            images=tuple(outcome.image for outcome in outcomes),
+            receipt=receipt(job.request_id, decision, outcomes, _elapsed_ms(job)),
+        )
+        self._observer.finished(answer.receipt)
+        return answer
+
+    def _decide(self, job: ImageJob) -> Decision:
+        policy = self._policies.current
+        with telemetry.tracer.start_as_current_span(telemetry.SPAN_DECIDE) as span:
+            decision = decide(policy, job.asset, self._fleet.snapshot(time.monotonic()))
+            span.set_attribute(telemetry.ATTR_POLICY_VERSION, decision.policy_version)
+            span.set_attribute(telemetry.ATTR_ROUTE, decision.route)
+            span.set_attribute(telemetry.ATTR_REASON, decision.reason)
+            if decision.budget_ms is not None:
+                span.set_attribute(telemetry.ATTR_BUDGET_MS, decision.budget_ms)
+            if decision.chain:
+                span.set_attribute(telemetry.ATTR_PREDICTED_MS, decision.chain[0].predicted_ms)
+        return decision
+
+    async def _images(self, job: ImageJob, decision: Decision) -> list[ImageOutcome]:
+        budget_ms = self._default_budget_ms if decision.budget_ms is None else decision.budget_ms
+        deadline = Deadline.after(budget_ms, job.arrived_s)
+        chains = [
+            Chain(job, decision, deadline, seed, self._clients, self._fleet, self._rasters)
+            for seed in job.seeds
+        ]
+        return await _together([_traced(chain) for chain in chains])
+
+
+async def _traced(chain: Chain) -> ImageOutcome:
+    with telemetry.tracer.start_as_current_span(
+        telemetry.SPAN_RENDER, attributes={telemetry.ATTR_SEED: chain.seed}
+    ) as span:
+        outcome = await chain.run()
+        span.set_attribute(telemetry.ATTR_SUBSTITUTED, bool(outcome.failures))
+        span.set_attribute(telemetry.ATTR_MODEL, outcome.model)
+        return outcome
+
+
+async def _together(work: Sequence[Coroutine[Any, Any, ImageOutcome]]) -> list[ImageOutcome]:
+    """The first failure cancels the others and is raised as itself."""
+    if len(work) == 1:
+        return [await work[0]]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in work]
+    except* ApiError as failed:
+        raise next(error for error in failed.exceptions if isinstance(error, ApiError)) from None
+    return [task.result() for task in tasks]
+
+
+def decide(policy: ActivePolicy, request: AssetRequest, snapshot: Snapshot) -> Decision:
+    """The engine's decision; what the caller got wrong becomes an ApiError."""
+    try:
+        return policy.engine.decide(request, snapshot, time.monotonic())
+    except UnknownModel as error:
+        message = f"model {request.model[:64]!r} does not exist; known: {', '.join(error.known)}"
+        raise ApiError(404, "model_not_found", message, param="model") from None
+    except NoRoute:
+        raise bad_request("no_route", "no route of the policy matches this request", "prompt") from None
+
+
+def _refused(decision: Decision) -> ApiError:
+    outcome = decision.refusal or Outcome.REFUSED_CAPACITY
+    return from_outcome(outcome, decision.reason, decision.retry_after_s)
+
+
+def _elapsed_ms(job: ImageJob) -> float:
+    return (time.monotonic() - job.arrived_s) * 1000

@@ -1,0 +1,110 @@
+"""Puts together what one router process runs: policy store, fleet, dispatcher, HTTP, background tasks.
+
+Needs model clients and a config; does not care whether the models run in Ray or in this process.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from deployments.client import ModelClient
+from routing.store import PolicyStore
+from serve.api.catalog import catalog_router
+from serve.api.health import health_router
+from serve.api.images import images_router
+from serve.api.policy import policy_router
+from serve.config import AppConfig, model_facts
+from serve.dispatch import Dispatcher
+from serve.files import ImageFiles
+from serve.fleet import Fleet
+from serve.http import build_http
+from serve.metrics import NoObserver, Observer
+from serve.policy_source import PolicyFile
+from serve.rasters import RasterLibrary
+
+logger = logging.getLogger("atelier.gateway")
+
+SWEEP_INTERVAL_S = 300.0
+
+
+class Gateway:
+    """`app` is the ASGI application; its lifespan runs the background tasks."""
+
+    def __init__(
+        self, config: AppConfig, clients: Mapping[str, ModelClient], observer: Observer | None = None
+    ) -> None:
+        """Raises PolicyError if the first policy does not load: there is no last good one yet."""
+        self._config = config
+        self._clients = clients
+        self._observer = observer or NoObserver()
+        facts = model_facts(config)
+        self._file = _policy_file(config)
+        self._text = self._file.read() if self._file else (config.policy.text or "").encode()
+        self._policies = PolicyStore(facts, self._text, config.policy.path or "inline policy")
+        self._fleet = Fleet(facts, _scale_to_zero(config))
+        self._files = ImageFiles(config.files.url, config.files.ttl_s)
+        self.dispatcher = Dispatcher(
+            self._policies, clients, self._fleet, RasterLibrary(_policy_folder(config)), self._observer
+        )
+        self.app: FastAPI = build_http(
+            [
+                images_router(self.dispatcher, self._files, config.limits, config.files.public_base_url),
+                catalog_router(config.models, self._policies),
+                policy_router(self._policies),
+                health_router(self._policies, self._fleet),
+            ],
+            config.limits,
+            self._lifespan,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(_forever(self._poll_load, self._config.router.load_poll_interval_s)),
+            asyncio.create_task(_forever(self._sweep_files, SWEEP_INTERVAL_S)),
+        ]
+        if self._file is not None:
+            tasks.append(asyncio.create_task(self._file.watch(self._policies, self._observer, self._text)))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _poll_load(self) -> None:
+        await self._fleet.poll(self._clients)
+
+    async def _sweep_files(self) -> None:
+        await asyncio.to_thread(self._files.remove_expired, time.time())
+
+
+def _scale_to_zero(config: AppConfig) -> list[str]:
+    return [name for name, spec in config.models.items() if spec.autoscaling.min_replicas == 0]
+
+
+def _policy_folder(config: AppConfig) -> Path:
+    """What a policy's relative paths start from."""
+    return Path(config.policy.path).parent if config.policy.path else Path()
+
+
+def _policy_file(config: AppConfig) -> PolicyFile | None:
+    if config.policy.path is None:
+        return None
+    return PolicyFile(config.policy.path, config.policy.reload_interval_s)
+
+
+async def _forever(work: Callable[[], Awaitable[None]], interval_s: float) -> None:
+    """A failure of one round is logged and does not end the task."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            logger.exception("background task %s failed; it will be tried again", work.__name__)
+        await asyncio.sleep(interval_s)

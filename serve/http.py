@@ -1,0 +1,95 @@
+"""The HTTP application: endpoint groups, middleware, and errors as OpenAI error bodies.
+
+An ordinary ASGI application: Ray Serve hosts it in production, a test calls it directly.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from serve.config import Limits
+from serve.errors import INTERNAL, ApiError, bad_request
+from serve.middleware.body_limit import BodyLimitMiddleware
+from serve.middleware.request_id import RequestIdMiddleware
+from serve.middleware.tracing import TracingMiddleware
+
+logger = logging.getLogger("atelier.http")
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+
+
+def build_http(routers: list[APIRouter], limits: Limits, lifespan: Lifespan | None = None) -> FastAPI:
+    app = FastAPI(
+        title="Atelier",
+        version=version("atelier-serve"),
+        description="OpenAI-compatible images, routed to the model that fits their purpose.",
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    for router in routers:
+        app.include_router(router)
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(Exception, _unexpected)
+    _wrap(app, limits)
+    return app
+
+
+def _wrap(app: FastAPI, limits: Limits) -> None:
+    """Outermost last: a request gets its id, then its span, then has its body read."""
+    app.add_middleware(BodyLimitMiddleware, max_bytes=limits.max_body_bytes)
+    app.add_middleware(TracingMiddleware)
+    app.add_middleware(RequestIdMiddleware)
+
+
+def respond(error: ApiError) -> JSONResponse:
+    return JSONResponse(error.body(), error.status, error.headers)
+
+
+async def _api_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)
+    return respond(error)
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"] if part != "body"]
+    param = ".".join(location) or None
+    match first["type"]:
+        case "json_invalid":
+            return respond(bad_request("invalid_json", "the request body is not JSON"))
+        case "extra_forbidden":
+            return respond(bad_request("unknown_parameter", f"unknown parameter {param!r}", param))
+        case "missing" if param is None:
+            return respond(bad_request("invalid_json", "the request body is empty; send a JSON object"))
+        case "missing":
+            return respond(bad_request("missing_parameter", f"{param!r} is required", param))
+        case _:
+            return respond(bad_request("invalid_parameter", f"{param or 'body'}: {first['msg']}", param))
+
+
+async def _http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return respond(ApiError(404, "not_found", f"no endpoint {request.method} {request.url.path[:128]}"))
+    if error.status_code == 405:
+        return respond(ApiError(405, "method_not_allowed", f"{request.method} is not offered here"))
+    return respond(ApiError(error.status_code, "bad_request", "the request could not be read"))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    logger.error("unexpected error in request %s", request.state.request_id, exc_info=error)
+    return respond(INTERNAL)
+
+
+__all__ = ["ASGIApp", "build_http", "respond"]

@@ -1,0 +1,100 @@
+"""What is counted, and through which means: Ray's metrics on a cluster, nothing in a test."""
+
+from typing import Protocol
+
+from ray.serve import metrics as ray_metrics
+
+from serve import telemetry
+from serve.schemas import Receipt
+
+
+class Observer(Protocol):
+    """Told of what happened. Must be cheap and must not raise."""
+
+    def finished(self, receipt: Receipt) -> None: ...
+
+    def refused(self, route: str, outcome: str, total_ms: float) -> None: ...
+
+    def policy_offered(self, accepted: bool) -> None: ...
+
+
+class NoObserver:
+    """Counts nothing."""
+
+    def finished(self, receipt: Receipt) -> None:
+        return None
+
+    def refused(self, route: str, outcome: str, total_ms: float) -> None:
+        return None
+
+    def policy_offered(self, accepted: bool) -> None:
+        return None
+
+
+class RayObserver:
+    """Counts with Ray's metrics, which Ray exports for Prometheus on every node."""
+
+    def __init__(self) -> None:
+        self._requests = ray_metrics.Counter(
+            telemetry.METRIC_REQUESTS, "Requests that ended", ("route", "model", "outcome")
+        )
+        self._duration_ms = ray_metrics.Histogram(
+            telemetry.METRIC_DURATION_MS,
+            "Time from arrival to answer",
+            telemetry.DURATION_BOUNDARIES_MS,
+            ("route", "outcome"),
+        )
+        self._budget = ray_metrics.Counter(
+            telemetry.METRIC_BUDGET, "Requests with a latency budget", ("route", "met")
+        )
+        self._substitutions = ray_metrics.Counter(
+            telemetry.METRIC_SUBSTITUTIONS, "Candidates that did not answer", ("route", "model", "outcome")
+        )
+        self._gpu_seconds = ray_metrics.Counter(
+            telemetry.METRIC_GPU_SECONDS, "GPU time used, weighted by fraction", ("model",)
+        )
+        self._cost_usd = ray_metrics.Counter(telemetry.METRIC_COST_USD, "Cost of images", ("route", "model"))
+        self._queue_ms = ray_metrics.Histogram(
+            telemetry.METRIC_QUEUE_MS, "Time before work began", telemetry.DURATION_BOUNDARIES_MS, ("model",)
+        )
+        self._prediction_error = ray_metrics.Histogram(
+            telemetry.METRIC_PREDICTION_ERROR,
+            "Relative error of the predicted time",
+            telemetry.RATIO_BOUNDARIES,
+            ("model",),
+        )
+        self._reloads = ray_metrics.Counter(
+            telemetry.METRIC_POLICY_RELOADS, "Policy texts offered", ("result",)
+        )
+        self._stale = ray_metrics.Gauge(
+            telemetry.METRIC_POLICY_STALE, "1 while the newest policy text was refused"
+        )
+
+    def finished(self, receipt: Receipt) -> None:
+        route, model = receipt.route, receipt.model
+        self._requests.inc(1, {"route": route, "model": model, "outcome": receipt.outcome})
+        self._duration_ms.observe(receipt.total_ms, {"route": route, "outcome": receipt.outcome})
+        if receipt.budget_ms is not None:
+            met = str(receipt.total_ms <= receipt.budget_ms).lower()
+            self._budget.inc(1, {"route": route, "met": met})
+        if receipt.predicted_ms > 0 and receipt.total_ms > 0 and not receipt.substituted:
+            error = abs(receipt.predicted_ms - receipt.total_ms) / receipt.total_ms
+            self._prediction_error.observe(error, {"model": model})
+        for image in receipt.images:
+            for substitution in image.substitutions:
+                tags = {"route": route, "model": substitution.models[0], "outcome": substitution.outcome}
+                self._substitutions.inc(1, tags)
+            for stage in image.stages:
+                self._queue_ms.observe(stage.queue_ms, {"model": stage.model})
+                if stage.gpu_s:
+                    self._gpu_seconds.inc(stage.gpu_s, {"model": stage.model})
+                if stage.cost_usd:
+                    self._cost_usd.inc(stage.cost_usd, {"route": route, "model": stage.model})
+
+    def refused(self, route: str, outcome: str, total_ms: float) -> None:
+        self._requests.inc(1, {"route": route, "model": "none", "outcome": outcome})
+        self._duration_ms.observe(max(total_ms, 0.001), {"route": route, "outcome": outcome})
+
+    def policy_offered(self, accepted: bool) -> None:
+        self._reloads.inc(1, {"result": "accepted" if accepted else "refused"})
+        self._stale.set(0 if accepted else 1)

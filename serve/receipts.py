@@ -1,0 +1,113 @@
+"""Assembles the receipt of a request from what was decided and what was done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from opentelemetry import trace
+
+from deployments.types import EncodedImage, StageReceipt
+from routing.types import Decision, Outcome, Plan
+from serve.schemas import ImageEntry, Receipt, StageEntry, Substitution
+
+RASTER = "raster"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A plan that was tried and did not answer."""
+
+    plan: Plan
+    outcome: Outcome
+    reason: str
+    spent_ms: float
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOutcome:
+    """One image. `plan` is None when a baked raster asset answered."""
+
+    image: EncodedImage
+    seed: int
+    plan: Plan | None
+    stages: tuple[StageReceipt, ...]
+    failures: tuple[Failure, ...]
+
+    @property
+    def model(self) -> str:
+        return "+".join(self.plan.models) if self.plan else RASTER
+
+
+def receipt(
+    request_id: str, decision: Decision, outcomes: Sequence[ImageOutcome], total_ms: float
+) -> Receipt:
+    """Images run side by side, so `queue_ms` and `run_ms` are of the slowest one."""
+    stages = [stage for outcome in outcomes for stage in outcome.stages]
+    return Receipt(
+        request_id=request_id,
+        trace_id=_trace_id(),
+        policy_version=decision.policy_version,
+        route=decision.route,
+        reason=decision.reason,
+        model=outcomes[0].model,
+        outcome=Outcome.OK.value,
+        substituted=any(_substituted(outcome, decision) for outcome in outcomes),
+        budget_ms=decision.budget_ms,
+        predicted_ms=round(decision.chain[0].predicted_ms, 3) if decision.chain else 0.0,
+        queue_ms=round(max(sum(each.queue_ms for each in outcome.stages) for outcome in outcomes), 3),
+        run_ms=round(max(sum(each.run_ms for each in outcome.stages) for outcome in outcomes), 3),
+        total_ms=round(total_ms, 3),
+        gpu_s=sum(stage.gpu_s for stage in stages),
+        cost_usd=sum(stage.cost_usd for stage in stages),
+        images=[_image(outcome, decision) for outcome in outcomes],
+    )
+
+
+def _image(outcome: ImageOutcome, decision: Decision) -> ImageEntry:
+    return ImageEntry(
+        seed=outcome.seed,
+        model=outcome.model,
+        generated=outcome.plan is not None,
+        outcome=Outcome.OK.value,
+        rung=outcome.plan.rung if outcome.plan else 0,
+        substituted=_substituted(outcome, decision),
+        substitutions=[_substitution(failure) for failure in outcome.failures],
+        stages=[_stage(stage) for stage in outcome.stages],
+        pixels_sha256=outcome.stages[-1].pixels_sha256 if outcome.stages else None,
+    )
+
+
+def _substituted(outcome: ImageOutcome, decision: Decision) -> bool:
+    """Whether something other than what the route promises first was delivered."""
+    return outcome.plan is None or outcome.plan is not decision.chain[0] or outcome.plan.rung > 0
+
+
+def _substitution(failure: Failure) -> Substitution:
+    return Substitution(
+        models=list(failure.plan.models),
+        outcome=failure.outcome.value,
+        reason=failure.reason,
+        spent_ms=round(failure.spent_ms, 3),
+    )
+
+
+def _stage(stage: StageReceipt) -> StageEntry:
+    return StageEntry(
+        model=stage.model,
+        revision=stage.revision,
+        width=stage.width,
+        height=stage.height,
+        seed=stage.seed,
+        steps=stage.steps,
+        queue_ms=round(stage.queue_ms, 3),
+        run_ms=round(stage.run_ms, 3),
+        gpu_s=stage.gpu_s,
+        cost_usd=stage.cost_usd,
+        pixels_sha256=stage.pixels_sha256,
+        details=dict(stage.details),
+    )
+
+
+def _trace_id() -> str | None:
+    context = trace.get_current_span().get_span_context()
+    return f"{context.trace_id:032x}" if context.is_valid else None
