@@ -37,24 +37,43 @@ def schema_folder() -> Path:
 def problems(each: Object, kube_version: str = "1.31") -> list[str]:
     """What an API server with these CRDs would refuse, one line each; empty when nothing."""
     if each["kind"] not in SCHEMAS:
-        return _core_problems(each, kube_version)
+        return list(_core_problems(json.dumps(each, sort_keys=True), kube_version))
+    return list(_custom_problems(json.dumps(each, sort_keys=True)))
+
+
+@cache
+def _core_problems(text: str, kube_version: str) -> tuple[str, ...]:
+    try:
+        kubernetes_validate.validate(json.loads(text), kube_version, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return (f"{'.'.join(map(str, error.path))}: {error.message}",)
+    return ()
+
+
+@cache
+def _custom_problems(text: str) -> tuple[str, ...]:
+    each = json.loads(text)
     schema, validator = _validator(each["kind"])
     found = [f"{'.'.join(map(str, e.instance_path))}: {e.message}" for e in validator.iter_errors(each)]
-    return found + [f"{path}: {rule}" for path, rule in _cel_failures(schema, each, "")]
-
-
-def _core_problems(each: Object, kube_version: str) -> list[str]:
-    try:
-        kubernetes_validate.validate(each, kube_version, strict=True)
-    except kubernetes_validate.ValidationError as error:
-        return [f"{'.'.join(map(str, error.path))}: {error.message}"]
-    return []
+    complete = _with_defaults(schema, each)
+    return (*found, *(f"{path}: {rule}" for path, rule in _cel_failures(schema, complete, "")))
 
 
 @cache
 def _validator(kind: str) -> tuple[dict[str, Any], Any]:
     schema = json.loads((schema_folder() / f"{SCHEMAS[kind]}.schema.json").read_text())
     return schema, jsonschema_rs.validator_for(schema)
+
+
+def _with_defaults(schema: Any, value: Any) -> Any:
+    """As the API server stores it: defaults come before rules."""
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        missing = {k: s["default"] for k, s in properties.items() if k not in value and "default" in s}
+        return {k: _with_defaults(properties.get(k, {}), v) for k, v in {**missing, **value}.items()}
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        return [_with_defaults(schema["items"], item) for item in value]
+    return value
 
 
 def _cel_failures(schema: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:

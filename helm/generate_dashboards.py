@@ -1,0 +1,282 @@
+"""Writes the Grafana dashboards of the chart from the panels listed here.
+
+Run from the repository's root: `python -m helm.generate_dashboards` (--check: writes nothing, fails when a
+file is out of date). Panels are data: a title, what it shows, and PromQL. Knows nothing of Helm.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "atelier" / "files" / "dashboards"
+
+SCOPE = 'namespace="$namespace",app_kubernetes_io_instance="$release"'
+RATE = "[$__rate_interval]"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One graph. `unit` is Grafana's name of a unit; `queries` are (legend, PromQL with SCOPE and RATE)."""
+
+    title: str
+    description: str
+    unit: str
+    queries: Sequence[tuple[str, str]]
+    stacked: bool = False
+
+
+def _quantile(quantile: float, metric: str, by: str) -> str:
+    return f"histogram_quantile({quantile}, sum by ({by}, le) (rate({metric}_bucket{{SCOPE}}RATE)))"
+
+
+def _rate(metric: str, by: str, where: str = "") -> str:
+    return f"sum by ({by}) (rate({metric}{{SCOPE{where}}}RATE))"
+
+
+REQUESTS = (
+    Panel(
+        "Requests by route",
+        "Requests that ended, per second.",
+        "reqps",
+        [("{{route}}", _rate("ray_atelier_requests_total", "route"))],
+        stacked=True,
+    ),
+    Panel(
+        "Outcomes other than ok",
+        "Why requests got no image, per second.",
+        "reqps",
+        [("{{outcome}}", _rate("ray_atelier_requests_total", "outcome", ',outcome!="ok"'))],
+        stacked=True,
+    ),
+    Panel(
+        "Budget attainment by route",
+        "Share of requests with a latency budget that were answered within it.",
+        "percentunit",
+        [
+            (
+                "{{route}}",
+                _rate("ray_atelier_budget_requests_total", "route", ',met="true"')
+                + f" / {_rate('ray_atelier_budget_requests_total', 'route')}",
+            )
+        ],
+    ),
+    Panel(
+        "Latency by route",
+        "From arrival to answer.",
+        "ms",
+        [
+            ("{{route}} p50", _quantile(0.5, "ray_atelier_request_duration_ms", "route")),
+            ("{{route}} p99", _quantile(0.99, "ray_atelier_request_duration_ms", "route")),
+        ],
+    ),
+    Panel(
+        "Ladder of substitutions",
+        "Candidates that did not answer, by model and reason, per second: the next one of the chain did.",
+        "reqps",
+        [("{{model}}: {{outcome}}", _rate("ray_atelier_substitutions_total", "model, outcome"))],
+        stacked=True,
+    ),
+    Panel(
+        "Share of requests with a substitution",
+        "By route.",
+        "percentunit",
+        [
+            (
+                "{{route}}",
+                f"{_rate('ray_atelier_substitutions_total', 'route')}"
+                f" / {_rate('ray_atelier_requests_total', 'route')}",
+            )
+        ],
+    ),
+    Panel(
+        "Error of the predicted time",
+        "|predicted - taken| / taken, median and p95: how well plans know the models.",
+        "percentunit",
+        [
+            ("{{model}} p50", _quantile(0.5, "ray_atelier_prediction_error_ratio", "model")),
+            ("{{model}} p95", _quantile(0.95, "ray_atelier_prediction_error_ratio", "model")),
+        ],
+    ),
+    Panel(
+        "Policy",
+        "Texts offered per hour; stale is 1 while the newest was refused.",
+        "short",
+        [
+            (
+                "{{result}} per hour",
+                "sum by (result) (increase(ray_atelier_policy_reloads_total{SCOPE}[1h]))",
+            ),
+            ("stale", "max(ray_atelier_policy_stale{SCOPE})"),
+        ],
+    ),
+    Panel(
+        "Cost by route",
+        "US dollars per hour.",
+        "currencyUSD",
+        [("{{route}}", f"3600 * {_rate('ray_atelier_cost_usd_total', 'route')}")],
+        stacked=True,
+    ),
+)
+
+CAPACITY = (
+    Panel(
+        "GPUs granted and used",
+        "Granted: what replicas hold. Used: GPU seconds of requests per second, weighted by fraction.",
+        "short",
+        [
+            ("in the cluster", 'sum(ray_resources{SCOPE,Name="GPU"})'),
+            ("granted", 'sum(ray_resources{SCOPE,Name="GPU",State="USED"})'),
+            ("used", "sum(rate(ray_atelier_gpu_seconds_total{SCOPE}RATE))"),
+        ],
+    ),
+    Panel(
+        "GPU time by model",
+        "GPU seconds per second.",
+        "short",
+        [("{{model}}", _rate("ray_atelier_gpu_seconds_total", "model"))],
+        stacked=True,
+    ),
+    Panel(
+        "GPU memory",
+        "Used share by GPU.",
+        "percentunit",
+        [
+            (
+                "{{ip}} {{GpuIndex}}",
+                "ray_node_gram_used{SCOPE} / (ray_node_gram_used{SCOPE} + ray_node_gram_available{SCOPE})",
+            )
+        ],
+    ),
+    Panel(
+        "GPU utilisation",
+        "By GPU.",
+        "percent",
+        [("{{ip}} {{GpuIndex}}", "ray_node_gpus_utilization{SCOPE}")],
+    ),
+    Panel(
+        "Waiting before work",
+        "By model.",
+        "ms",
+        [
+            ("{{model}} p50", _quantile(0.5, "ray_atelier_queue_ms", "model")),
+            ("{{model}} p95", _quantile(0.95, "ray_atelier_queue_ms", "model")),
+        ],
+    ),
+    Panel(
+        "Replicas",
+        "Running, wanted by the autoscaling policy, and targeted after its limits.",
+        "short",
+        [
+            (
+                "{{deployment}} running",
+                "sum by (deployment) (ray_serve_deployment_replica_healthy{SCOPE})",
+            ),
+            (
+                "{{deployment}} desired",
+                "max by (deployment) (ray_serve_autoscaling_desired_replicas{SCOPE})",
+            ),
+            (
+                "{{deployment}} target",
+                "max by (deployment) (ray_serve_autoscaling_target_replicas{SCOPE})",
+            ),
+        ],
+    ),
+    Panel(
+        "Requests that autoscaling counts",
+        "Ongoing and queued, by deployment.",
+        "short",
+        [
+            ("{{deployment}} total", "max by (deployment) (ray_serve_autoscaling_total_requests{SCOPE})"),
+            ("{{deployment}} queued", "sum by (deployment) (ray_serve_deployment_queued_queries{SCOPE})"),
+        ],
+    ),
+    Panel(
+        "Requests in replicas",
+        "Being worked on, by deployment.",
+        "short",
+        [("{{deployment}}", "sum by (deployment) (ray_serve_replica_processing_queries{SCOPE})")],
+    ),
+)
+
+DASHBOARDS = {
+    "atelier-requests": ("Atelier: requests", REQUESTS),
+    "atelier-capacity": ("Atelier: capacity", CAPACITY),
+}
+
+
+def dashboard(uid: str, title: str, panels: Sequence[Panel]) -> dict[str, Any]:
+    return {
+        "uid": uid,
+        "title": title,
+        "tags": ["atelier"],
+        "schemaVersion": 39,
+        "editable": False,
+        "refresh": "30s",
+        "time": {"from": "now-3h", "to": "now"},
+        "templating": {"list": [_datasource(), _variable("namespace"), _variable("release")]},
+        "panels": [_panel(number, panel) for number, panel in enumerate(panels)],
+    }
+
+
+def _panel(number: int, panel: Panel) -> dict[str, Any]:
+    custom = {"stacking": {"mode": "normal"}, "fillOpacity": 20} if panel.stacked else {}
+    return {
+        "id": number + 1,
+        "type": "timeseries",
+        "title": panel.title,
+        "description": panel.description,
+        "datasource": {"type": "prometheus", "uid": "$datasource"},
+        "gridPos": {"x": 12 * (number % 2), "y": 8 * (number // 2), "w": 12, "h": 8},
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0, "custom": custom}, "overrides": []},
+        "targets": [
+            {
+                "refId": chr(ord("A") + index),
+                "legendFormat": legend,
+                "expr": expression.replace("SCOPE", SCOPE).replace("RATE", RATE),
+            }
+            for index, (legend, expression) in enumerate(panel.queries)
+        ],
+    }
+
+
+def _datasource() -> dict[str, Any]:
+    return {"name": "datasource", "type": "datasource", "query": "prometheus", "hide": 0}
+
+
+def _variable(name: str) -> dict[str, Any]:
+    label = {"namespace": "namespace", "release": "app_kubernetes_io_instance"}[name]
+    within = "" if name == "namespace" else '{namespace="$namespace"}'
+    return {
+        "name": name,
+        "type": "query",
+        "datasource": {"type": "prometheus", "uid": "$datasource"},
+        "query": f"label_values(ray_serve_proxy_status{within}, {label})",
+        "refresh": 2,
+    }
+
+
+def texts() -> dict[Path, str]:
+    return {
+        FOLDER / f"{uid}.json": json.dumps(dashboard(uid, title, panels), indent=1) + "\n"
+        for uid, (title, panels) in DASHBOARDS.items()
+    }
+
+
+def main(arguments: list[str]) -> int:
+    wanted = texts()
+    if "--check" in arguments:
+        stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
+        for path in stale:
+            print(f"{path} is out of date: run `python -m helm.generate_dashboards`", file=sys.stderr)
+        return 1 if stale else 0
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for path, text in wanted.items():
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
