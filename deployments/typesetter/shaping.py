@@ -1,0 +1,205 @@
+"""One line of text to placed glyphs: font fallback by coverage, bidi order, HarfBuzz.
+
+Lengths are in em (1.0 is the font size), y upwards, the line starts at x = 0 on the baseline.
+Knows nothing of boxes, wrapping or colours.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import uharfbuzz as hb
+
+from deployments import errors
+from deployments.typesetter import bidi
+from deployments.typesetter.fonts import Font, FontStack, GlyphInk
+
+_SCRIPTS = {
+    "LATIN": "Latn",
+    "GREEK": "Grek",
+    "CYRILLIC": "Cyrl",
+    "ARABIC": "Arab",
+    "HEBREW": "Hebr",
+    "HIRAGANA": "Kana",
+    "KATAKANA": "Kana",
+    "CJK": "Kana",
+}
+_JOINING_SCRIPTS = frozenset({"Arab"})
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedGlyph:
+    """`cluster` is the index of the first character (of the line) that the glyph stands for."""
+
+    font: Font
+    glyph_id: int
+    x: float
+    y: float
+    advance: float
+    cluster: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShapedLine:
+    """`ink` is what the outlines cover, `advance` what the line takes."""
+
+    text: str
+    glyphs: tuple[PlacedGlyph, ...]
+    advance: float
+    ink: GlyphInk
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A stretch of one font and one script, logical order."""
+
+    start: int
+    end: int
+    font: Font
+    script: str
+
+
+def prepare(text: str) -> str:
+    """NFC, without explicit bidi controls and other invisible controls; white space other than newlines is a space."""
+    composed = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    kept = []
+    for character in composed:
+        if character == "\n":
+            kept.append(character)
+        elif character in bidi.EXPLICIT_CONTROLS:
+            continue
+        elif character in "\t\v\f\u2028\u2029\x85" or unicodedata.category(character) == "Zs":
+            kept.append(character if character == "\u00a0" else " ")
+        elif unicodedata.category(character) != "Cc":
+            kept.append(character)
+    return "".join(kept)
+
+
+def missing_characters(text: str, stack: FontStack) -> list[str]:
+    """Those no font of the stack can draw, once each, in order."""
+    return [
+        character
+        for character in dict.fromkeys(text)
+        if character != "\n" and not _is_ignorable(character) and not any(f.covers(character) for f in stack)
+    ]
+
+
+def require_coverage(text: str, stack: FontStack) -> None:
+    """Raises Unsupported, naming the characters that would come out as boxes."""
+    missing = missing_characters(text, stack)
+    if missing:
+        names = ", ".join(
+            f"{character} (U+{ord(character):04X} {unicodedata.name(character, 'unnamed')})"
+            for character in missing[:8]
+        )
+        more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+        raise errors.Unsupported(f"no font of the typesetter has the characters {names}{more}", "prompt")
+
+
+def shape_line(
+    text: str, stack: FontStack, tracking: float = 0.0, base_level: int | None = None
+) -> ShapedLine:
+    """`tracking` (em) is added after each cluster, except in scripts whose letters join."""
+    base = bidi.base_level(text) if base_level is None else base_level
+    levels = bidi.embedding_levels(text, base)
+    pieces = _itemise(text, stack)
+    glyphs: list[PlacedGlyph] = []
+    pen = 0.0
+    for run in bidi.visual_runs(levels):
+        for piece in _pieces_of_run(pieces, run):
+            placed, pen = _shape_piece(text, piece, run.is_rtl, pen, tracking)
+            glyphs += placed
+    if glyphs and tracking:
+        pen -= tracking
+    return ShapedLine(text, tuple(glyphs), pen, _ink_of(glyphs))
+
+
+def clusters(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of what a reader takes as one character: a base with its marks and joiners."""
+    start = 0
+    for i in range(1, len(text)):
+        if not (_is_extending(text[i]) or text[i - 1] == "\u200d"):
+            yield start, i
+            start = i
+    if text:
+        yield start, len(text)
+
+
+def _itemise(text: str, stack: FontStack) -> list[_Piece]:
+    pieces: list[_Piece] = []
+    for start, end in clusters(text):
+        characters = [character for character in text[start:end] if not _is_ignorable(character)]
+        script = _script(text[start])
+        previous = pieces[-1] if pieces else None
+        if previous and script is None and previous.font.covers(characters):
+            pieces[-1] = replace(previous, end=end)
+            continue
+        font = next((font for font in stack if font.covers(characters)), stack[0])
+        if previous and previous.font is font and script in (None, previous.script):
+            pieces[-1] = replace(previous, end=end)
+        else:
+            pieces.append(_Piece(start, end, font, script or "Zyyy"))
+    return pieces
+
+
+def _pieces_of_run(pieces: Sequence[_Piece], run: bidi.Run) -> list[_Piece]:
+    inside = [
+        replace(piece, start=max(piece.start, run.start), end=min(piece.end, run.end))
+        for piece in pieces
+        if piece.start < run.end and piece.end > run.start
+    ]
+    return inside[::-1] if run.is_rtl else inside
+
+
+def _shape_piece(
+    text: str, piece: _Piece, is_rtl: bool, pen: float, tracking: float
+) -> tuple[list[PlacedGlyph], float]:
+    buffer = hb.Buffer()
+    buffer.add_str(text, piece.start, piece.end - piece.start)
+    buffer.direction = "rtl" if is_rtl else "ltr"
+    buffer.script = piece.script
+    buffer.language = "ja" if piece.script == "Kana" else "und"
+    buffer.cluster_level = hb.BufferClusterLevel.MONOTONE_CHARACTERS
+    hb.shape(piece.font.shaper, buffer)
+    em = piece.font.units_per_em
+    added = 0.0 if piece.script in _JOINING_SCRIPTS else tracking
+    placed = []
+    for info, position in zip(buffer.glyph_infos, buffer.glyph_positions, strict=True):
+        advance = position.x_advance / em + (added if position.x_advance else 0.0)
+        x, y = pen + position.x_offset / em, position.y_offset / em
+        placed.append(PlacedGlyph(piece.font, info.codepoint, x, y, advance, info.cluster))
+        pen += advance
+    return placed, pen
+
+
+def _ink_of(glyphs: Sequence[PlacedGlyph]) -> GlyphInk:
+    boxes = [
+        GlyphInk(g.x + ink.left, g.y + ink.bottom, g.x + ink.right, g.y + ink.top)
+        for g in glyphs
+        if not (ink := g.font.ink(g.glyph_id)).is_empty
+    ]
+    if not boxes:
+        return GlyphInk(0.0, 0.0, 0.0, 0.0)
+    return GlyphInk(
+        min(box.left for box in boxes),
+        min(box.bottom for box in boxes),
+        max(box.right for box in boxes),
+        max(box.top for box in boxes),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _script(character: str) -> str | None:
+    """ISO 15924 tag, None for characters common to all scripts."""
+    if not unicodedata.category(character).startswith("L"):
+        return None
+    return _SCRIPTS.get(unicodedata.name(character, "").split(" ")[0])
+
+
+def _is_extending(character: str) -> bool:
+    return unicodedata.category(character) in ("Mn", "Me", "Mc") or character in "\u200c\u200d"
+
+
+def _is_ignorable(character: str) -> bool:
+    return unicodedata.category(character) == "Cf" or 0xFE00 <= ord(character) <= 0xFE0F
