@@ -3,42 +3,16 @@
 Knows weights and devices; nothing of tiles' places, budgets or requests.
 """
 
-import hashlib
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import PIL
 from PIL import Image
 
+from deployments.tiles.backend import Backend, TorchDevice, digest
+from deployments.tiles.grid import Tiles
 from deployments.upscaler.spec import UpscalerSpec
-from deployments.upscaler.tiling import Tiles
-
-
-class Backend(Protocol):
-    """`factor` is by how much one call enlarges. `align` is the window to which tiles are aligned, `margin`
-    how many repeated edge pixels it wants around an image."""
-
-    factor: int
-    align: int
-    margin: int
-    revision: str
-    tile_batch: int
-    versions: dict[str, str]
-
-    def tile_bytes(self, height: int, width: int) -> int:
-        """What one tile of input pixels takes while it is computed, its output included."""
-        ...
-
-    def enlarge(self, tiles: Tiles) -> Tiles: ...
-
-    def after_out_of_memory(self) -> None:
-        """Gives back what the framework cached, before a smaller batch is tried."""
-        ...
-
-    def check_health(self) -> None:
-        """Raises RuntimeError when the device is lost."""
-        ...
 
 
 def load_backend(spec: UpscalerSpec) -> Backend:
@@ -58,10 +32,10 @@ class LanczosBackend:
         self.versions = {"backend": "lanczos", "pillow": PIL.__version__}
 
     def tile_bytes(self, height: int, width: int) -> int:
-        """Pillow holds pixels in 4 bytes: input, one axis enlarged, both; then the array of 3."""
-        return height * width * (4 + 3 + 4 * self.factor + 7 * self.factor**2)
+        """Pillow holds pixels in 4 bytes: input, one axis enlarged, both; then the arrays of 3."""
+        return height * width * (3 + 4 + 4 * self.factor + (4 + 3 + 3) * self.factor**2)
 
-    def enlarge(self, tiles: Tiles) -> Tiles:
+    def compute(self, tiles: Tiles) -> Tiles:
         height, width = tiles.shape[1:3]
         size = (width * self.factor, height * self.factor)
         return np.stack(
@@ -82,7 +56,6 @@ class Swin2srBackend:
     """
 
     def __init__(self, spec: UpscalerSpec, weights: str) -> None:
-        import torch
         from transformers import Swin2SRForImageSuperResolution
 
         folder = Path(weights)
@@ -90,46 +63,33 @@ class Swin2srBackend:
             raise ValueError(
                 f"weights {weights!r} is not a folder here; a hub id needs a pinned revision beside it"
             )
-        self._torch = torch
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._dtype = getattr(torch, spec.dtype)
-        self._network: Any = (
-            Swin2SRForImageSuperResolution.from_pretrained(
-                weights, revision=spec.revision, use_safetensors=True, dtype=self._dtype
-            )
-            .to(self._device)
-            .eval()
+        self._on = TorchDevice(spec.dtype)
+        network: Any = Swin2SRForImageSuperResolution.from_pretrained(
+            weights, revision=spec.revision, use_safetensors=True, dtype=self._on.dtype
         )
-        config = self._network.config
+        self._network = network.to(self._on.device).eval()
+        config = network.config
         self.factor = int(config.upscale)
-        if self.factor not in (spec.factor, 2) or self.factor > spec.factor:
+        if self.factor not in (2, spec.factor) or self.factor > spec.factor:
             raise ValueError(f"weights that enlarge {self.factor}x cannot make {spec.factor}x")
-        self.align = int(config.window_size)
-        self.margin = self.align
-        self.revision = spec.revision or _digest(folder)
-        self.versions = {"backend": "swin2sr", "torch": torch.__version__}
-        self.tile_batch = 8 if self._device.type == "cuda" else 1
-        self._pixel_bytes = _pixel_bytes(config, self._dtype.itemsize)
+        self.align = self.margin = int(config.window_size)
+        self.tile_batch = self._on.tile_batch
+        self.revision = spec.revision or digest(folder)
+        self.versions = {"backend": "swin2sr", "torch": self._on.torch.__version__, "dtype": spec.dtype}
+        self._pixel_bytes = _pixel_bytes(config, self._on.dtype.itemsize)
 
     def tile_bytes(self, height: int, width: int) -> int:
         return int(height * width * self._pixel_bytes)
 
-    def enlarge(self, tiles: Tiles) -> Tiles:
-        torch = self._torch
-        with torch.inference_mode():
-            pixels = torch.from_numpy(tiles).to(self._device).permute(0, 3, 1, 2).to(self._dtype) / 255
-            enlarged = self._network(pixel_values=pixels).reconstruction
-            levels = (enlarged.float() * 255).round_().clamp_(0, 255).to(torch.uint8)
-            result: Tiles = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        return result
+    def compute(self, tiles: Tiles) -> Tiles:
+        with self._on.torch.inference_mode():
+            return self._on.to_pixels(self._network(pixel_values=self._on.to_device(tiles)).reconstruction)
 
     def after_out_of_memory(self) -> None:
-        if self._device.type == "cuda":
-            self._torch.cuda.empty_cache()
+        self._on.after_out_of_memory()
 
     def check_health(self) -> None:
-        if self._device.type == "cuda":
-            self._torch.cuda.synchronize(self._device)
+        self._on.check_health()
 
 
 def _pixel_bytes(config: Any, item_bytes: int) -> float:
@@ -140,11 +100,3 @@ def _pixel_bytes(config: Any, item_bytes: int) -> float:
     features = config.embed_dim * (8 + config.mlp_ratio)
     output = 3 * config.num_channels_out * config.upscale**2
     return float(item_bytes * (attention + features + output))
-
-
-def _digest(folder: Path) -> str:
-    """Identifies weights by content, so that a receipt names them wherever they lie."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        digest.update(file.read_bytes())
-    return f"sha256-{digest.hexdigest()[:16]}"

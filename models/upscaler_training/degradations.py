@@ -41,16 +41,19 @@ def for_upscaling(picture: Picture, chance: np.random.Generator) -> Picture:
 def for_denoising(picture: Picture, chance: np.random.Generator) -> Picture:
     """What interface art goes through: half-size detours, generator-like grain, JPEG, each with chance, at
     strengths from faint to plainly visible. One in twelve is left as it is: clean art must stay clean."""
-    if chance.random() < 1 / 12:
-        return picture
-    worn = picture
+    return picture if chance.random() < 1 / 12 else worn(picture, chance)
+
+
+def worn(picture: Picture, chance: np.random.Generator) -> Picture:
+    """At least one of the marks of `for_denoising`."""
+    marked = picture
     if chance.random() < 0.4:
-        worn = _detour(worn, chance)
+        marked = _detour(marked, chance)
     if chance.random() < 0.6:
-        worn = _noise(worn, chance, chance.uniform(0.5, 3.0))
-    if worn is picture or chance.random() < 0.6:
-        worn = jpeg(worn, int(chance.integers(25, 92)), subsampling=int(chance.choice([0, 2])))
-    return worn
+        marked = _noise(marked, chance, chance.uniform(0.5, 3.0))
+    if marked is picture or chance.random() < 0.6:
+        marked = jpeg(marked, int(chance.integers(25, 92)), subsampling=int(chance.choice([0, 2])))
+    return marked
 
 
 def _detour(picture: Picture, chance: np.random.Generator) -> Picture:

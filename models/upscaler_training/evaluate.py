@@ -7,9 +7,17 @@ from collections.abc import Callable
 
 import numpy as np
 
+from deployments.tiles.work import TileWork
 from models.upscaler_training.artwork import Picture
 
 Restorer = Callable[[Picture], Picture]
+
+
+def through(work: TileWork) -> Picture:
+    """The output, by the steps that a deployment takes."""
+    for _ in work.steps():
+        pass
+    return work.output
 
 
 def psnr(picture: Picture, truth: Picture) -> float:

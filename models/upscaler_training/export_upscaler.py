@@ -9,8 +9,9 @@ from string import Template
 import numpy as np
 from PIL import Image
 
-from deployments.upscaler.backends import Backend, load_backend
-from deployments.upscaler.enlargement import Enlargement
+from deployments.tiles.backend import Backend
+from deployments.tiles.work import TileWork
+from deployments.upscaler.backends import load_backend
 from deployments.upscaler.spec import UpscalerSpec
 from models.upscaler_training import degradations, evaluate, loop, pictures, places, train_upscaler
 from models.upscaler_training.artwork import Picture
@@ -74,10 +75,7 @@ def resampled(small: Picture, kernel: Image.Resampling) -> Picture:
 
 
 def served(backend: Backend, spec: UpscalerSpec, small: Picture) -> Picture:
-    enlargement = Enlargement(backend, spec, small)
-    for _ in enlargement.steps():
-        pass
-    return enlargement.output
+    return evaluate.through(TileWork(backend, spec, 2, small))
 
 
 if __name__ == "__main__":
