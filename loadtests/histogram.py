@@ -9,6 +9,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 _SUB_BITS = 8
 _SUB_BUCKETS = 1 << _SUB_BITS
 
@@ -37,6 +40,24 @@ class Histogram:
         self.sum_ms += value_ms
         self.min_ms = min(self.min_ms, value_ms)
         self.max_ms = max(self.max_ms, value_ms)
+
+    @classmethod
+    def of_array(cls, values_ms: npt.NDArray[np.float64]) -> "Histogram":
+        """As if every value had been recorded, for many at once."""
+        histogram = cls()
+        if not len(values_ms):
+            return histogram
+        if not (np.isfinite(values_ms).all() and values_ms.min() >= 0):
+            raise ValueError("a latency is negative, infinite or undefined")
+        values_us = np.rint(values_ms * 1000).astype(np.int64)
+        # frexp's exponent is the bit length of a whole number below 2**53.
+        shifts = np.maximum(0, np.frexp(values_us.astype(np.float64))[1] - _SUB_BITS - 1).astype(np.int64)
+        buckets, counts = np.unique(shifts * _SUB_BUCKETS + (values_us >> shifts), return_counts=True)
+        histogram._counts = dict(zip(buckets.tolist(), counts.tolist(), strict=True))
+        histogram.count = len(values_ms)
+        histogram.sum_ms = float(values_ms.sum())
+        histogram.min_ms, histogram.max_ms = float(values_ms.min()), float(values_ms.max())
+        return histogram
 
     def add(self, other: "Histogram") -> None:
         for bucket, count in other._counts.items():

@@ -46,11 +46,14 @@ def summarize(facts: RunFacts, counted: Tally, verdicts: Sequence[Verdict] = ())
         },
         "timeline": _timeline(counted, facts.schedule_s),
         "slowest": [asdict(slow) for slow in counted.slowest],
-        "objectives": [
-            {"objective": str(each.objective), "measured": each.measured, "met": each.met}
-            for each in verdicts
-        ],
+        "objectives": verdicts_json(verdicts),
     }
+
+
+def verdicts_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    return [
+        {"objective": str(each.objective), "measured": each.measured, "met": each.met} for each in verdicts
+    ]
 
 
 def _timeline(counted: Tally, schedule_s: float) -> dict[str, Any]:

@@ -1,0 +1,324 @@
+"""The event loop: arrivals, decisions by the real policy engine, replicas, and the autoscalers' ticks.
+
+Deterministic: the same world, calls and seed give the same result. Times are seconds from the start.
+"""
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from deployments.engine.work import Shape
+from loadtests.simulator.autoscaler import ray_policies_on
+from loadtests.simulator.deployment import Deployment, Gpus, Phase, Replica
+from loadtests.simulator.engine import Job
+from loadtests.simulator.result import OK, Result, Rows
+from loadtests.simulator.world import World
+from loadtests.workload import Call
+from routing.fallback import next_plan
+from routing.types import AssetRequest, Decision, ModelState, Outcome, Plan, Snapshot
+
+_AUTO_SIZES = (None, "auto")
+
+
+@dataclass(slots=True)
+class Flight:
+    """A request on its way. `waiting_for` counts the images of the present stage that are not there yet."""
+
+    call: Call
+    decision: Decision
+    deadline_s: float | None
+    plan: Plan | None = None
+    stage: int = 0
+    waiting_for: int = 0
+    attempt: int = 0
+    failed: list[tuple[Plan, Outcome]] = field(default_factory=list)
+
+
+class Simulation:
+    """Run once, with `run`."""
+
+    def __init__(self, world: World, seed: int = 0) -> None:
+        self._world = world
+        self._engine = world.engine()
+        gpus = Gpus(world.gpus)
+        rng = random.Random(seed)
+        self._deployments = {name: Deployment(name, spec, gpus, rng) for name, spec in world.models.items()}
+        self._now_s = 0.0
+        self._events: list[tuple[float, int, Callable[..., None], Any]] = []
+        self._order = itertools.count()
+        self._jobs = itertools.count()
+        self._shapes: dict[tuple[int, int], Shape] = {}
+        self._requests: dict[tuple[str, int], AssetRequest] = {}
+        self._decisions: dict[tuple[str, int], Decision] = {}
+        self._snapshot = Snapshot()
+        self._snapshot_s = -1e9
+        self._rows = Rows()
+        self._trajectories: dict[str, list[tuple[float, int]]] = {name: [] for name in world.models}
+
+    def run(self, calls: Iterable[Call], duration_s: float) -> Result:
+        """`calls` by ascending time. Ticks go on until `duration_s`, requests until all have ended."""
+        with ray_policies_on(lambda: self._now_s):
+            self._begin(duration_s)
+            for call in calls:
+                self._run_until(call.at_s)
+                self._now_s = call.at_s
+                self._arrive(call)
+            self._run_until(float("inf"))
+        end_s = max(duration_s, self._now_s)
+        for deployment in self._deployments.values():
+            deployment.close(end_s)
+        return Result(
+            requests=self._rows.columns(),
+            duration_s=end_s,
+            replicas=self._trajectories,
+            gpu_s={name: each.gpu_s for name, each in self._deployments.items()},
+            scalings={name: (each.scale_ups, each.scale_downs) for name, each in self._deployments.items()},
+        )
+
+    def _begin(self, duration_s: float) -> None:
+        for deployment in self._deployments.values():
+            # The service has been up before the first request: what it starts with is warm.
+            for started in deployment.start_missing(0.0):
+                started.replica.phase = Phase.RUNNING
+            self._note_replicas(deployment)
+            scaling = deployment.spec.autoscaling
+            if scaling.min_replicas < scaling.max_replicas:
+                autoscaler = deployment.autoscaler
+                self._every(autoscaler.record_interval_s, duration_s, self._record, deployment)
+                self._every(autoscaler.push_interval_s, duration_s, self._push, deployment)
+                self._every(self._world.control_interval_s, duration_s, self._tick, deployment)
+
+    def _at(self, moment_s: float, happen: Callable[..., None], what: Any) -> None:
+        heapq.heappush(self._events, (moment_s, next(self._order), happen, what))
+
+    def _every(
+        self, interval_s: float, until_s: float, happen: Callable[[Deployment], None], what: Deployment
+    ) -> None:
+        def again(count: int) -> None:
+            happen(what)
+            if (count + 1) * interval_s <= until_s:
+                self._at((count + 1) * interval_s, again, count + 1)
+
+        self._at(interval_s, again, 1)
+
+    def _run_until(self, limit_s: float) -> None:
+        events = self._events
+        while events and events[0][0] <= limit_s:
+            self._now_s, _, happen, what = heapq.heappop(events)
+            happen(what)
+
+    # Requests
+
+    def _arrive(self, call: Call) -> None:
+        decision = self._decide(call)
+        budget_ms = decision.budget_ms
+        deadline_s = None if budget_ms is None else call.at_s + budget_ms / 1000
+        flight = Flight(call, decision, deadline_s)
+        if not decision.chain:
+            refusal = decision.refusal or Outcome.REFUSED_CAPACITY
+            self._end(flight, OK if decision.raster else refusal.value)
+            return
+        self._try(flight, decision.chain[0])
+
+    def _decide(self, call: Call) -> Decision:
+        """Equal requests get equal decisions from an equal snapshot: the policy engine is pure."""
+        self._refresh_snapshot()
+        key = (call.shot.name, call.turn % len(call.shot.prompts))
+        decision = self._decisions.get(key)
+        if decision is None:
+            request = self._requests.get(key)
+            if request is None:
+                request = self._requests[key] = _asset_request(call)
+            decision = self._decisions[key] = self._engine.decide(request, self._snapshot, self._now_s)
+        return decision
+
+    def _refresh_snapshot(self) -> None:
+        if self._now_s - self._snapshot_s < self._world.load_poll_interval_s:
+            return
+        self._snapshot_s = self._now_s
+        states = {
+            name: ModelState(wait_ms=each.wait_ms(), parallelism=float(each.spec.max_batch))
+            for name, each in self._deployments.items()
+        }
+        if states != self._snapshot.models:
+            self._snapshot = Snapshot(states)
+            self._decisions.clear()
+
+    def _try(self, flight: Flight, plan: Plan) -> None:
+        flight.plan = plan
+        flight.attempt += 1
+        flight.stage = 0
+        self._enter_stage(flight)
+
+    def _enter_stage(self, flight: Flight) -> None:
+        assert flight.plan is not None
+        stage = flight.plan.stages[flight.stage]
+        deployment = self._deployments[stage.model]
+        if deployment.is_full:
+            self._fail(flight, Outcome.REFUSED_CAPACITY)
+            return
+        shape = self._shapes.setdefault((stage.width, stage.height), Shape(stage.width, stage.height))
+        flight.waiting_for = flight.call.shot.n
+        delay_s = deployment.spec.overhead_ms / 2000
+        steps = stage.steps or deployment.spec.default_steps
+        owner = (flight, flight.attempt)
+        for _ in range(flight.waiting_for):
+            job = Job(next(self._jobs), shape, steps, self._now_s, flight.deadline_s, owner)
+            replica = deployment.submit(job)
+            if replica is not None:
+                self._at(self._now_s + delay_s, self._give, (deployment, replica, job))
+            elif flight.deadline_s is not None:
+                self._at(max(self._now_s, flight.deadline_s), self._expire, (deployment, job))
+
+    def _expire(self, what: tuple[Deployment, Job]) -> None:
+        """The deadline of a job has passed. If it still waits in the handle, its caller gives up."""
+        deployment, job = what
+        if deployment.withdraw(job):
+            flight, attempt = job.owner
+            if attempt == flight.attempt and flight.plan is not None:
+                self._fail(flight, Outcome.DEADLINE_EXCEEDED)
+
+    def _give(self, what: tuple[Deployment, Replica, Job]) -> None:
+        deployment, replica, job = what
+        replica.engine.add(job, self._now_s)
+        self._look_at(deployment, replica)
+
+    def _look_at(self, deployment: Deployment, replica: Replica) -> None:
+        """Makes sure that the engine is advanced when it wants to be."""
+        if replica.engine.wake_s < replica.scheduled_s:
+            replica.scheduled_s = replica.engine.wake_s
+            self._at(replica.scheduled_s, self._advance, (deployment, replica))
+
+    def _advance(self, what: tuple[Deployment, Replica]) -> None:
+        deployment, replica = what
+        if self._now_s >= replica.scheduled_s:
+            replica.scheduled_s = float("inf")
+        if self._now_s + 1e-12 < replica.engine.wake_s:
+            self._look_at(deployment, replica)
+            return
+        finished, refused = replica.engine.advance(self._now_s)
+        self._look_at(deployment, replica)
+        decode_s = deployment.spec.overhead_ms / 2000
+        for job in finished:
+            self._at(self._now_s + decode_s, self._leave, (deployment, replica, job, None))
+        for job in refused:
+            self._leave((deployment, replica, job, Outcome.DEADLINE_EXCEEDED))
+
+    def _leave(self, what: tuple[Deployment, Replica, Job, Outcome | None]) -> None:
+        deployment, replica, job, failure = what
+        replica.ongoing -= 1
+        if replica.phase is Phase.DRAINING and not replica.ongoing:
+            deployment.remove(replica, self._now_s)
+            self._start_missing_everywhere()
+        self._serve_queue(deployment)
+        flight, attempt = job.owner
+        if attempt != flight.attempt or flight.plan is None:
+            return
+        if failure is not None:
+            self._fail(flight, failure)
+            return
+        flight.waiting_for -= 1
+        if flight.waiting_for:
+            return
+        flight.stage += 1
+        if flight.stage < len(flight.plan.stages):
+            self._enter_stage(flight)
+        else:
+            self._end(flight, OK)
+
+    def _serve_queue(self, deployment: Deployment) -> None:
+        while (found := deployment.next_queued()) is not None:
+            job, replica = found
+            delay_s = deployment.spec.overhead_ms / 2000
+            self._at(self._now_s + delay_s, self._give, (deployment, replica, job))
+
+    def _fail(self, flight: Flight, outcome: Outcome) -> None:
+        assert flight.plan is not None
+        flight.failed.append((flight.plan, outcome))
+        remaining_ms = None if flight.deadline_s is None else (flight.deadline_s - self._now_s) * 1000
+        plan = next_plan(flight.decision, flight.failed, remaining_ms, self._snapshot)
+        if plan is not None:
+            self._try(flight, plan)
+        else:
+            self._end(flight, OK if flight.decision.raster else outcome.value)
+
+    def _end(self, flight: Flight, code: str) -> None:
+        rows, call = self._rows, flight.call
+        budget_ms = flight.decision.budget_ms
+        rows.at_s.append(call.at_s)
+        rows.latency_ms.append((self._now_s - call.at_s) * 1000)
+        rows.budget_ms.append(float("inf") if budget_ms is None else budget_ms)
+        rows.shot.append(rows.number(call.shot.name))
+        rows.route.append(rows.number(flight.decision.route))
+        rows.model.append(rows.number("+".join(flight.plan.models) if flight.plan else "none"))
+        rows.outcome.append(rows.number(code))
+        rows.rung.append(flight.plan.rung if flight.plan else 0)
+        rows.attempts.append(max(1, flight.attempt))
+        flight.plan = None
+
+    # Scaling
+
+    def _record(self, deployment: Deployment) -> None:
+        deployment.autoscaler.record(deployment.sample(self._now_s))
+
+    def _push(self, deployment: Deployment) -> None:
+        deployment.autoscaler.push(deployment.sample(self._now_s))
+
+    def _tick(self, deployment: Deployment) -> None:
+        running = [replica.name for replica in deployment.running]
+        if not running and deployment.queue:
+            # A handle with a queue and no replica reports at once.
+            self._push(deployment)
+        wanted = deployment.autoscaler.decide(self._now_s, running, deployment.target)
+        if wanted == deployment.target:
+            return
+        deployment.scale_ups += wanted > deployment.target
+        deployment.scale_downs += wanted < deployment.target
+        deployment.target = wanted
+        for replica in deployment.stop_surplus():
+            if not replica.ongoing:
+                deployment.remove(replica, self._now_s)
+        self._start_missing_everywhere()
+        self._note_replicas(deployment)
+
+    def _start_missing_everywhere(self) -> None:
+        for deployment in self._deployments.values():
+            for started in deployment.start_missing(self._now_s):
+                self._at(started.ready_s, self._ready, (deployment, started.replica))
+
+    def _ready(self, what: tuple[Deployment, Replica]) -> None:
+        deployment, replica = what
+        if replica.phase is not Phase.STARTING:
+            return
+        replica.phase = Phase.RUNNING
+        self._note_replicas(deployment)
+        self._serve_queue(deployment)
+
+    def _note_replicas(self, deployment: Deployment) -> None:
+        self._trajectories[deployment.name].append((self._now_s, len(deployment.running)))
+
+
+def simulate(world: World, calls: Iterable[Call], duration_s: float, seed: int = 0) -> Result:
+    return Simulation(world, seed).run(calls, duration_s)
+
+
+def _asset_request(call: Call) -> AssetRequest:
+    shot = call.shot
+    width = height = None
+    if shot.size not in _AUTO_SIZES:
+        assert shot.size is not None
+        width, height = (int(side) for side in shot.size.split("x"))
+    return AssetRequest(
+        prompt=call.prompt,
+        asset=shot.asset,
+        model=shot.model or "auto",
+        width=width,
+        height=height,
+        quality=shot.quality,
+        n=shot.n,
+        steps=shot.steps,
+        max_latency_ms=shot.max_latency_ms,
+    )
