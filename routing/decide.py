@@ -76,7 +76,7 @@ class PolicyEngine:
             reason=_reason(target, chain, filtered, budget_ms, spec.raster_fallback),
             budget_ms=budget_ms,
             chain=chain,
-            rejected=filtered.rejected,
+            rejected=tuple(filtered.rejected),
             raster=spec.raster_fallback,
             refusal=_refusal(filtered, budget_ms) if refused else None,
             retry_after_s=_retry_after_s(filtered, budget_ms) if refused else None,
@@ -217,7 +217,7 @@ def _fits_when_idle(planned: Planned, budget_ms: float | None) -> bool:
 
 
 def _fastest_ms(filtered: Filtered) -> float | None:
-    times = [each.predicted_ms for each in filtered.allowed + filtered.over_budget]
+    times = [each.predicted_ms for each in (*filtered.allowed, *filtered.over_budget)]
     return min(times) if times else None
 
 

@@ -32,7 +32,9 @@ class Example:
             return False
         if not other.any_case:
             return any(other.text in literal for literal in self.literals)
-        return any(other.text.casefold() in literal.casefold() for literal in self.literals)
+        return other.text.isascii() and any(
+            other.text.lower() in literal.lower() for literal in self.literals if literal.isascii()
+        )
 
 
 def example_of(pattern: str) -> Example | None:
@@ -87,7 +89,7 @@ class _Reader:
         character = self._next()
         match character:
             case "(":
-                return self._group(), False
+                return self._group()
             case "[":
                 return self._class(), False
             case ".":
@@ -98,19 +100,19 @@ class _Reader:
                 return self._escape()
         return character, True
 
-    def _group(self) -> str:
+    def _group(self) -> tuple[str, bool]:
         if self._peek() == "?":
             self.at += 1
             if self._peek() in ("P", "<"):
                 self.at = self.pattern.index(">", self.at) + 1
             elif self._flags():
-                return ""
+                return "", True
         self.depth += 1
         text = self.alternation()
         self.depth -= 1
         if self._next() != ")":
             raise _Unread
-        return text
+        return text, False
 
     def _flags(self) -> bool:
         """Reads `i)`, `i:` or `:`; whether the group ended with it."""

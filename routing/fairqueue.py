@@ -2,8 +2,11 @@
 
 Start-time fair queueing (Goyal, Vin, Cheng 1996): an item's tag is where its tenant's share of the work so
 far ends, and the lowest tag goes first. A tenant that floods moves its own tags into the future, not those
-of others. Priorities are strict: batch work waits while interactive work is queued. When the queue is full,
-the tenant that holds most of it for its weight gives up its newest item, which may be the one being added.
+of others. A tenant that used less than its share may make up for some of it at once (as in borrowed virtual
+time, Duda and Cheriton 1999): its bursts do not wait for every second turn.
+
+Priorities are strict: batch work waits while interactive work is queued. When the queue is full, the tenant
+that holds most of it for its weight gives up its newest item, which may be the one being added.
 
 Pure: knows neither clocks nor asyncio. admission.py waits on it.
 """
@@ -42,14 +45,17 @@ class Offered:
 @dataclass(slots=True)
 class _Class:
     """The queue of one priority. `finish_tags` outlive a tenant's items: a tenant that sends one request at a
-    time must not start from nothing with each. `virtual` is the tag of the last item taken."""
+    time must not start from nothing with each. `virtual` is the highest tag of an item taken; a tenant starts
+    at most `burst_ms` before it."""
 
+    burst_ms: float
     items: dict[str | None, deque[Ticket]] = field(default_factory=dict)
     finish_tags: dict[str | None, float] = field(default_factory=dict)
     virtual: float = 0.0
 
     def start_tag(self, tenant: str | None) -> float:
-        return max(self.virtual, self.finish_tags.get(tenant, 0.0))
+        earliest = self.virtual - self.burst_ms
+        return max(earliest, self.finish_tags.get(tenant, earliest))
 
     def append(self, ticket: Ticket) -> None:
         ticket.start_tag = self.start_tag(ticket.tenant)
@@ -59,7 +65,7 @@ class _Class:
     def take(self) -> Ticket:
         tenant = min(self.items, key=lambda each: self.items[each][0].start_tag)
         ticket = self.items[tenant].popleft()
-        self.virtual = ticket.start_tag
+        self.virtual = max(self.virtual, ticket.start_tag)
         self.forget_if_idle(tenant)
         return ticket
 
@@ -91,20 +97,23 @@ class _Class:
             self.finish_tags = {
                 each: tag
                 for each, tag in self.finish_tags.items()
-                if tag > self.virtual or each in self.items
+                if tag > self.virtual - self.burst_ms or each in self.items
             }
 
 
 @dataclass(slots=True)
 class FairQueue:
-    """`max_queued` bounds all tenants together, `max_per_tenant` each of them."""
+    """`max_queued` bounds all tenants together, `max_per_tenant` each of them. `burst_ms` is how much unused
+    share, in work of weight 1, a tenant may make up for at once."""
 
     max_queued: int
     max_per_tenant: int | None = None
-    _classes: dict[str, _Class] = field(
-        default_factory=lambda: {priority: _Class() for priority in PRIORITIES}
-    )
+    burst_ms: float = 2000.0
+    _classes: dict[str, _Class] = field(init=False)
     _count: int = 0
+
+    def __post_init__(self) -> None:
+        self._classes = {priority: _Class(self.burst_ms) for priority in PRIORITIES}
 
     def __len__(self) -> int:
         return self._count

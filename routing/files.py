@@ -99,13 +99,20 @@ def validated(text: str | bytes, source: str) -> PolicyFile:
 
 
 def problems_of(document: Document, error: ValidationError) -> tuple[Problem, ...]:
-    """pydantic's findings at their places in the document."""
+    """pydantic's findings at their places in the document. A list whose items are refused also counts as
+    empty for pydantic; that is left out."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
     return tuple(
         document.problem_at(
             each["loc"], _in_words(each["type"], each["msg"]), of_key=each["type"] == "extra_forbidden"
         )
-        for each in error.errors(include_url=False, include_context=False, include_input=False)
+        for each in found
+        if each["type"] != "too_short" or not any(_is_inside(other["loc"], each["loc"]) for other in found)
     )
+
+
+def _is_inside(inner: Location, outer: Location) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _in_words(kind: str, message: str) -> str:
@@ -114,7 +121,14 @@ def _in_words(kind: str, message: str) -> str:
         return "there is no such key here"
     if kind == "model_type":
         return "should be a mapping"
-    words = {"tuple": "list", "dictionary": "mapping", "Value error, ": "", "Input should": "should"}
+    words = {
+        "tuple": "list",
+        "Tuple": "list",
+        "dictionary": "mapping",
+        "Dictionary": "mapping",
+        "Value error, ": "",
+        "Input should": "should",
+    }
     for term, word in words.items():
         message = message.replace(term, word)
     return message

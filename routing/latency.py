@@ -8,12 +8,11 @@ predicted queues drain with time, and a report that is not renewed is forgotten.
 
 import heapq
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from routing.breaker import Breaker
-from routing.prediction import run_ms as predict_run_ms
 from routing.regression import ForgetfulFit
 from routing.types import ModelFacts, ModelState, Snapshot
 
@@ -38,11 +37,13 @@ class LoadReport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PredictionError:
-    """Relative errors |predicted - actual| / actual of the last stages, each predicted before it was seen."""
+    """Relative errors |predicted - actual| / actual of the last stages' run times, each predicted before it
+    was seen, and the 95th percentile of the times these stages waited."""
 
     count: int
     mean_ratio: float
     p95_ratio: float
+    wait_p95_ms: float
 
 
 @dataclass(slots=True)
@@ -81,8 +82,17 @@ class _Known:
     observed: int = 0
     observed_at_s: float = 0.0
     errors: deque[float] = field(default_factory=lambda: deque(maxlen=_ERRORS_KEPT))
+    waits_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_ERRORS_KEPT))
     available: bool = True
     learned: tuple[float, float, float] | None = None
+
+    def coefficients(self) -> tuple[float, float, float]:
+        """Overhead, step and step-per-megapixel times as this router saw them; priors before it saw any."""
+        if self.observed == 0:
+            return self.fit.prior
+        if self.learned is None:
+            self.learned = self.fit.solve()
+        return self.learned
 
 
 class LatencyModel:
@@ -111,15 +121,15 @@ class LatencyModel:
         known = self._known[model]
         steps = steps or 1
         actual = max(run_ms, 1e-3)
+        overhead, step, per_megapixel = known.coefficients()
+        predicted = overhead + steps * (step + per_megapixel * width * height / 1e6)
         if known.observed > 0:
-            predicted = predict_run_ms(known.facts, self._state(known, now_s), steps, width, height, 1)
             known.errors.append(abs(predicted - actual) / actual)
-        known.fit.add((1.0, float(steps), steps * width * height / 1e6), actual)
+        known.fit.add((1.0, float(steps), steps * width * height / 1e6), actual, predicted or actual)
+        known.waits_ms.append(queue_ms)
         known.observed += 1
         known.observed_at_s = now_s
         known.learned = None
-        if queue_ms <= 0 and known.queue.wait_ms(now_s) > 0 and not known.reports:
-            known.queue.set_wait(known.queue.wait_ms(now_s) / 2, now_s)
 
     def report(self, model: str, load: LoadReport, now_s: float, replica: str = "") -> None:
         """What a replica says of itself. The queue is the mean over the replicas heard of lately."""
@@ -140,10 +150,10 @@ class LatencyModel:
         self._known[model].queue.resize(max(1, parallelism), now_s)
 
     def error(self, model: str) -> PredictionError:
-        errors = sorted(self._known[model].errors)
-        if not errors:
-            return PredictionError(0, 0.0, 0.0)
-        return PredictionError(len(errors), sum(errors) / len(errors), errors[int(0.95 * (len(errors) - 1))])
+        known = self._known[model]
+        count = len(known.errors)
+        mean_ratio = sum(known.errors) / count if count else 0.0
+        return PredictionError(count, mean_ratio, _p95(known.errors), _p95(known.waits_ms))
 
     def snapshot(self, now_s: float, breakers: Mapping[str, Breaker] | None = None) -> Snapshot:
         """What decisions made now should know. `breakers` are by model; those that are missing are closed."""
@@ -180,11 +190,7 @@ class LatencyModel:
 
             newest = max(at_s for at_s, _ in reports)
             return mean("overhead_ms"), mean("step_ms"), mean("step_ms_per_megapixel"), weight, newest
-        if known.observed == 0:
-            return (*known.fit.prior, 0, 0.0)
-        if known.learned is None:
-            known.learned = known.fit.solve()
-        return (*known.learned, known.observed, known.observed_at_s)
+        return (*known.coefficients(), known.observed, known.observed_at_s)
 
     def _forget_reports(self, known: _Known, now_s: float) -> None:
         for replica, (at_s, _) in list(known.reports.items()):
@@ -195,3 +201,8 @@ class LatencyModel:
 def _known(facts: ModelFacts) -> _Known:
     prior = (facts.prior_overhead_ms, facts.prior_step_ms, facts.prior_step_ms_per_megapixel)
     return _Known(facts, ForgetfulFit(prior))
+
+
+def _p95(values: Collection[float]) -> float:
+    """0 of nothing."""
+    return sorted(values)[int(0.95 * (len(values) - 1))] if values else 0.0

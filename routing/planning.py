@@ -6,33 +6,42 @@ by rank, then predicted time, then cost. Pure: the same inputs give the same cha
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from routing.prediction import cost_usd, run_ms
 from routing.routes import Candidate
-from routing.types import AssetRequest, Capability, Outcome, Plan, PlannedStage, Rejection, Snapshot
+from routing.types import (
+    AssetRequest,
+    Capability,
+    ModelState,
+    Outcome,
+    Plan,
+    PlannedStage,
+    Rejection,
+    Snapshot,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A candidate with its plan. `wait_ms` is the part of the predicted time that is spent in queues."""
+class Planned(NamedTuple):
+    """A candidate with its plan. `wait_ms` is the part of the predicted time that is spent in queues. `busy`
+    is the first stage's model that takes no calls now, with its state."""
 
     candidate: Candidate
     plan: Plan
     predicted_ms: float
     wait_ms: float
     cost_usd: float
+    busy: tuple[str, ModelState] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Filtered:
+class Filtered(NamedTuple):
     """`over_budget` are plans that would work but for the time, `busy_s` the predicted seconds until a model
     that takes no calls now is worth asking, one entry per candidate that is out for it."""
 
-    allowed: tuple[Planned, ...]
-    rejected: tuple[Rejection, ...]
-    over_budget: tuple[Planned, ...]
-    busy_s: tuple[float | None, ...]
+    allowed: list[Planned]
+    rejected: list[Rejection]
+    over_budget: list[Planned]
+    busy_s: list[float | None]
 
 
 def filter_candidates(
@@ -44,29 +53,25 @@ def filter_candidates(
     snapshot: Snapshot,
 ) -> Filtered:
     """Nothing to filter gives nothing allowed and nothing rejected."""
-    allowed: list[Planned] = []
-    rejected: list[Rejection] = []
-    over_budget: list[Planned] = []
-    busy_s: list[float | None] = []
+    filtered = Filtered([], [], [], [])
     for candidate in candidates:
         planned = plan_candidate(candidate, promise, request, deterministic, snapshot)
         if isinstance(planned, str):
-            rejected.append(Rejection(candidate.models, Outcome.UNSUPPORTED, planned))
-            continue
-        busy = _busy(candidate, snapshot)
-        if busy is not None:
-            reason, retry_after_s = busy
-            rejected.append(Rejection(candidate.models, Outcome.REFUSED_CAPACITY, reason))
-            busy_s.append(retry_after_s)
+            filtered.rejected.append(Rejection(candidate.models, Outcome.UNSUPPORTED, planned))
+        elif planned.busy is not None:
+            model, state = planned.busy
+            filtered.rejected.append(
+                Rejection(candidate.models, Outcome.REFUSED_CAPACITY, _why_busy(model, state))
+            )
+            filtered.busy_s.append(state.retry_after_s)
         elif budget_ms is not None and planned.predicted_ms > budget_ms:
-            reason = f"would take about {planned.predicted_ms:.0f} ms of {budget_ms:.0f} ms"
-            if planned.wait_ms > 0:
-                reason += f", {planned.wait_ms:.0f} ms of it waiting"
-            rejected.append(Rejection(candidate.models, Outcome.REFUSED_BUDGET, reason))
-            over_budget.append(planned)
+            filtered.rejected.append(
+                Rejection(candidate.models, Outcome.REFUSED_BUDGET, _why_late(planned, budget_ms))
+            )
+            filtered.over_budget.append(planned)
         else:
-            allowed.append(planned)
-    return Filtered(tuple(allowed), tuple(rejected), tuple(over_budget), tuple(busy_s))
+            filtered.allowed.append(planned)
+    return filtered
 
 
 def score(planned: Planned) -> tuple[int, float, float]:
@@ -92,23 +97,38 @@ def plan_candidate(
     sizes = _sizes(candidate, promise, request)
     if isinstance(sizes, str):
         return sizes
+    states, n = snapshot.models, request.n
     stages: list[PlannedStage] = []
     predicted_ms = wait_ms = cost = 0.0
-    for index, (stage, (width, height)) in enumerate(zip(candidate.stages, sizes, strict=True)):
+    busy: tuple[str, ModelState] | None = None
+    for index, stage in enumerate(candidate.stages):
         facts = stage.facts
+        width, height = sizes[index]
         steps = _steps(candidate, index, request)
-        state = snapshot.models.get(facts.name)
-        run = run_ms(facts, state, steps or facts.default_steps, width, height, request.n)
-        wait = 0.0 if state is None else state.wait_ms
-        stages.append(
-            PlannedStage(
-                facts.name, stage.capability or request.needs, width, height, steps, wait + run, wait
-            )
-        )
+        state = states.get(facts.name)
+        wait = 0.0
+        if state is not None:
+            wait = state.wait_ms
+            if busy is None and (state.breaker_open or not state.available):
+                busy = facts.name, state
+        run = run_ms(facts, state, steps or facts.default_steps, width, height, n)
+        capability = stage.capability or request.needs
+        stages.append(PlannedStage(facts.name, capability, width, height, steps, wait + run, wait))
         predicted_ms += wait + run
         wait_ms += wait
-        cost += cost_usd(facts, run, request.n)
-    return Planned(candidate, Plan(tuple(stages), candidate.rank), predicted_ms, wait_ms, cost)
+        cost += cost_usd(facts, run, n)
+    return Planned(candidate, Plan(tuple(stages), candidate.rank), predicted_ms, wait_ms, cost, busy)
+
+
+def _why_busy(model: str, state: ModelState) -> str:
+    if state.breaker_open:
+        return f"{model} failed too often and is being left alone"
+    return f"{model} has no replica ready"
+
+
+def _why_late(planned: Planned, budget_ms: float) -> str:
+    waiting = f", {planned.wait_ms:.0f} ms of it waiting" if planned.wait_ms > 0 else ""
+    return f"would take about {planned.predicted_ms:.0f} ms of {budget_ms:.0f} ms{waiting}"
 
 
 def _cannot(candidate: Candidate, request: AssetRequest, deterministic: bool) -> str | None:
@@ -119,18 +139,6 @@ def _cannot(candidate: Candidate, request: AssetRequest, deterministic: bool) ->
         for stage in candidate.stages:
             if not stage.facts.deterministic:
                 return f"{stage.facts.name} does not give the same pixels for the same seed"
-    return None
-
-
-def _busy(candidate: Candidate, snapshot: Snapshot) -> tuple[str, float | None] | None:
-    for stage in candidate.stages:
-        state = snapshot.models.get(stage.facts.name)
-        if state is None:
-            continue
-        if state.breaker_open:
-            return f"{stage.facts.name} failed too often and is being left alone", state.retry_after_s
-        if not state.available:
-            return f"{stage.facts.name} has no replica ready", state.retry_after_s
     return None
 
 

@@ -14,17 +14,19 @@ SIZE = 3
 
 @dataclass(slots=True)
 class ForgetfulFit:
-    """`memory` is the number of observations after which an old one counts 1/e. Errors are relative:
-    an observation weighs 1 / y squared."""
+    """`memory` is the number of observations after which an old one counts 1/e."""
 
     prior: tuple[float, float, float]
-    memory: float = 64.0
+    memory: float = 32.0
     prior_weight: float = 1e-3
     _matrix: list[Row] = field(default_factory=lambda: [[0.0] * SIZE for _ in range(SIZE)])
     _vector: Row = field(default_factory=lambda: [0.0] * SIZE)
 
-    def add(self, features: Sequence[float], value: float) -> None:
-        weight = 1.0 / max(value, 1e-3) ** 2
+    def add(self, features: Sequence[float], value: float, expected: float) -> None:
+        """An error counts in relation to the value that was expected, so that small images matter as much as
+        large ones. (In relation to the value itself, a model that slows down would be believed too late: the
+        fast past would weigh more than the slow present.)"""
+        weight = 1.0 / max(min(max(expected, value / 10), value * 10), 1e-3) ** 2
         keep = 1.0 - 1.0 / self.memory
         for i in range(SIZE):
             self._vector[i] = keep * self._vector[i] + weight * features[i] * value

@@ -31,13 +31,13 @@ def _one_or_more(value: Any) -> Any:
 
 Names = Annotated[
     tuple[Name, ...],
-    BeforeValidator(_one_or_more, json_schema_input_type=str | list[str]),
+    BeforeValidator(_one_or_more, json_schema_input_type=Name | list[Name]),
     Field(min_length=1, description="one, or a list of which any will do"),
 ]
 Size = Annotated[str, Field(pattern=r"^([1-9][0-9]{0,4}x[1-9][0-9]{0,4}|auto)$")]
 Sizes = Annotated[
     tuple[Size, ...],
-    BeforeValidator(_one_or_more, json_schema_input_type=str | list[str]),
+    BeforeValidator(_one_or_more, json_schema_input_type=Size | list[Size]),
     Field(min_length=1, description="WIDTHxHEIGHT, or auto for a request that names none"),
 ]
 

@@ -1,0 +1,62 @@
+import pytest
+
+from routing.limits import LimitLedger, LimitReached
+from routing.types import Limit
+
+
+def test_concurrency_counts_what_runs():
+    ledger, limits = LimitLedger(), (Limit("r", concurrency=2),)
+    assert ledger.admit(limits, 0.0) is None
+    assert ledger.admit(limits, 0.0) is None
+    assert ledger.admit(limits, 0.0) == LimitReached("r", "limit of 2 requests at once", None)
+    ledger.finished(limits, 0.0, 1.0)
+    assert ledger.admit(limits, 1.0) is None
+
+
+def test_rate_is_over_any_minute_and_says_when_there_is_room():
+    ledger, limits = LimitLedger(), (Limit("r", requests_per_minute=2),)
+    for at in (0.0, 30.0):
+        assert ledger.admit(limits, at) is None
+        ledger.finished(limits, 0.0, at)
+    reached = ledger.admit(limits, 50.0)
+    assert reached is not None
+    assert reached.retry_after_s == pytest.approx(10.0)
+    assert ledger.admit(limits, 60.0) is None
+
+
+def test_spending_stops_when_the_hour_is_used_up():
+    ledger, limits = LimitLedger(), (Limit("r", usd_per_hour=1.0),)
+    for at in (0.0, 600.0):
+        assert ledger.admit(limits, at) is None
+        ledger.finished(limits, 0.6, at)
+    reached = ledger.admit(limits, 700.0)
+    assert reached is not None
+    assert reached.retry_after_s == pytest.approx(2900.0)
+    assert "1 USD an hour" in str(reached)
+    assert ledger.admit(limits, 3600.0) is None
+
+
+def test_a_request_counts_against_all_its_limits_or_none():
+    ledger = LimitLedger()
+    roomy, tight = Limit("roomy", concurrency=10), Limit("tight", concurrency=1)
+    assert ledger.admit((roomy, tight), 0.0) is None
+    assert ledger.admit((roomy, tight), 0.0) is not None
+    assert ledger.running("roomy") == 1
+
+
+def test_keys_do_not_touch_each_other_and_idle_ones_are_forgotten():
+    ledger = LimitLedger()
+    for index in range(100):
+        limit = (Limit(f"tenant {index}", concurrency=1),)
+        assert ledger.admit(limit, 0.0) is None
+        ledger.finished(limit, 0.0, 0.0)
+    assert not ledger._uses
+
+
+def test_spending_of_many_requests_stays_small_in_memory():
+    ledger, limits = LimitLedger(), (Limit("r", usd_per_hour=1e9),)
+    for index in range(5000):
+        ledger.admit(limits, index * 0.5)
+        ledger.finished(limits, 0.01, index * 0.5)
+    assert len(ledger._uses["r"].spent) <= 60
+    assert ledger._uses["r"].spent_usd == pytest.approx(50.0)
