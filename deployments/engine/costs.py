@@ -128,6 +128,11 @@ class CostModel:
         self._max_batch = max_batch
         self._shapes: dict[Shape, ShapeCosts] = {}
 
+    def knows(self, shape: Shape) -> bool:
+        """Whether steps of this very shape were seen; otherwise predictions are extrapolated."""
+        known = self._shapes.get(shape)
+        return known is not None and known.step.observed > 0
+
     def step_s(self, shape: Shape, batch: int) -> float:
         line, scale = self._nearest(shape, lambda costs: costs.step)
         if line is None:

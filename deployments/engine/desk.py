@@ -12,6 +12,9 @@ from deployments.engine.costs import CostModel
 from deployments.engine.planning import needed_s, plan
 from deployments.engine.work import Batch, Plan, Refusal, Rules, Shape, Standing
 
+PROBE_AFTER_S = 10.0
+"""An idle engine that has not stepped a shape for so long lets a request try what predictions forbid."""
+
 
 class Stage(Enum):
     PREPARING = auto()
@@ -34,6 +37,7 @@ class Entry:
     """What admission expected from arrival to image."""
     stage: Stage = Stage.PREPARING
     alone: bool = False
+    refusable: bool = True
     cancelled: bool = False
     prepare_started_s: float | None = None
     prepared_s: float | None = None
@@ -56,6 +60,7 @@ class Entry:
             steady=self.steady,
             begun=self.steps_done > 0,
             alone=self.alone,
+            refusable=self.refusable,
             cancelled=self.cancelled,
         )
 
@@ -77,6 +82,7 @@ class Desk:
         self._rules = rules
         self._entries: dict[int, Entry] = {}
         self._arrivals = 0
+        self._last_stepped_s: dict[Shape, float] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -88,8 +94,9 @@ class Desk:
         number = self._arrivals
         self._arrivals += 1
         entry = Entry(number, shape, steps, now_s, deadline_s, steady)
+        entry.refusable = self._may_refuse(shape, now_s)
         alone_s = self.costs.prepare_s(shape) + needed_s(entry.standing(), self.costs)
-        if deadline_s is not None and now_s + alone_s > deadline_s:
+        if entry.refusable and deadline_s is not None and now_s + alone_s > deadline_s:
             return Refusal(number, alone_s)
         entry.predicted_s = self._predicted_s(entry)
         self._entries[number] = entry
@@ -128,6 +135,7 @@ class Desk:
         """One call ran. Returns who is ready to be decoded."""
         costs = self.costs.of(batch.shape)
         costs.step.observe(batch.rows, seconds)
+        self._last_stepped_s[batch.shape] = now_s
         costs.cap.succeeded(batch.rows)
         done = []
         for number in batch.numbers:
@@ -186,6 +194,17 @@ class Desk:
         """How many would share a call with a request of `shape` that came now, itself included."""
         same = sum(entry.shape == shape and entry.steps_left > 0 for entry in self._entries.values())
         return min(same + 1, self.costs.cap(shape))
+
+    def _may_refuse(self, shape: Shape, now_s: float) -> bool:
+        """Predictions are trusted for shapes that were seen, and seen lately unless there is work.
+
+        Without the exception a moment of slowness could refuse everything for ever, because what is
+        refused teaches nothing.
+        """
+        if not self.costs.knows(shape):
+            return False
+        seen_s = self._last_stepped_s.setdefault(shape, now_s)
+        return bool(self._entries) or now_s - seen_s < PROBE_AFTER_S
 
     def _predicted_s(self, entry: Entry) -> float:
         return (

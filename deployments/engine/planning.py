@@ -59,7 +59,9 @@ def _hopeless(alive: Sequence[Standing], costs: Costs, now_s: float) -> list[Ref
     return [
         Refusal(one.number, needed_s(one, costs))
         for one in alive
-        if one.deadline_s is not None and _is_late(now_s + needed_s(one, costs), one.deadline_s)
+        if one.refusable
+        and one.deadline_s is not None
+        and _is_late(now_s + needed_s(one, costs), one.deadline_s)
     ]
 
 
@@ -67,7 +69,7 @@ def _given_up(alive: Sequence[Standing], costs: Costs, now_s: float, rules: Rule
     """The fewest requests without which the rest is on time, with the time each was predicted to take.
 
     Work is counted as if it ran in full batches, which is the best that can be hoped for. Requests
-    without a deadline take their share of the machine but are never given up.
+    without a deadline, or not refusable, take their share of the machine but are never given up.
     """
     given_up: dict[int, float] = {}
     kept: list[tuple[float, int]] = []
@@ -76,7 +78,7 @@ def _given_up(alive: Sequence[Standing], costs: Costs, now_s: float, rules: Rule
         cap = max(1, costs.cap(one.shape))
         work_s = one.steps_left * costs.step_s(one.shape, cap) / cap
         ends_s += work_s
-        if one.deadline_s is None:
+        if one.deadline_s is None or not one.refusable:
             continue
         heapq.heappush(kept, (-work_s, one.number))
         image_s = ends_s + costs.decode_s(one.shape)

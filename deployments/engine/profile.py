@@ -84,9 +84,7 @@ def read_profile(file: Path) -> Profile:
     try:
         return Profile.model_validate_json(file.read_bytes())
     except OSError as error:
-        raise ValueError(
-            f"profile {file.name} cannot be read: {error.strerror}; measure the model again"
-        ) from None
+        raise ValueError(f"profile {file.name} cannot be read ({error.strerror}): measure again") from None
     except ValidationError as error:
         raise ValueError(f"profile {file.name} is not a profile: {error}") from None
 

@@ -33,7 +33,7 @@ class Standing:
 
     Without a deadline, `deadline_s` is None. `steady`: the pixels must not depend on the neighbours.
     `begun`: it has taken a step already. `alone`: a call that held it failed, and it shares no more until
-    one of its own succeeds.
+    one of its own succeeds. `refusable`: predictions are good enough to refuse it by.
     """
 
     number: int
@@ -44,6 +44,7 @@ class Standing:
     steady: bool = False
     begun: bool = False
     alone: bool = False
+    refusable: bool = True
     cancelled: bool = False
 
 
