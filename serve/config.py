@@ -1,6 +1,6 @@
 """AppConfig: everything the application is told, in one file with one schema.
 
-Paths that start with `./` are relative to the config file's folder. Knows nothing of Ray.
+Paths that start with `./` or `../` are relative to the config file's folder. Knows nothing of Ray.
 """
 
 from collections.abc import Mapping
@@ -156,8 +156,8 @@ def _absolute(value: Any, folder: Path) -> Any:
         return {key: _absolute(each, folder) for key, each in value.items()}
     if isinstance(value, list):
         return [_absolute(each, folder) for each in value]
-    if isinstance(value, str) and value.startswith("./"):
-        return str(folder / value[2:])
+    if isinstance(value, str) and value.startswith(("./", "../")):
+        return str((folder / value).resolve())
     return value
 
 

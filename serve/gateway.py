@@ -14,7 +14,6 @@ from typing import Any
 from fastapi import FastAPI
 
 from deployments.client import ModelClient
-from routing.store import PolicyStore
 from serve.api.catalog import catalog_router
 from serve.api.health import health_router
 from serve.api.images import images_router
@@ -25,7 +24,7 @@ from serve.files import ImageFiles
 from serve.fleet import Fleet
 from serve.http import build_http
 from serve.metrics import NoObserver, Observer
-from serve.policy_source import PolicyFile
+from serve.policy_source import PolicyWatch, open_store
 from serve.rasters import RasterLibrary
 
 logger = logging.getLogger("atelier.gateway")
@@ -39,18 +38,21 @@ class Gateway:
     def __init__(
         self, config: AppConfig, clients: Mapping[str, ModelClient], observer: Observer | None = None
     ) -> None:
-        """Raises PolicyError if the first policy does not load: there is no last good one yet."""
+        """Raises ConfigError or PolicyError if the first policy cannot be put in force."""
         self._config = config
         self._clients = clients
         self._observer = observer or NoObserver()
         facts = model_facts(config)
-        self._file = _policy_file(config)
-        self._text = self._file.read() if self._file else (config.policy.text or "").encode()
-        self._policies = PolicyStore(facts, self._text, config.policy.path or "inline policy")
+        self._policies = open_store(config)
         self._fleet = Fleet(facts, _scale_to_zero(config))
         self._files = ImageFiles(config.files.url, config.files.ttl_s)
         self.dispatcher = Dispatcher(
-            self._policies, clients, self._fleet, RasterLibrary(_policy_folder(config)), self._observer
+            self._policies,
+            clients,
+            self._fleet,
+            RasterLibrary(_policy_folder(config)),
+            config.limits.default_max_latency_ms,
+            self._observer,
         )
         self.app: FastAPI = build_http(
             [
@@ -69,8 +71,10 @@ class Gateway:
             asyncio.create_task(_forever(self._poll_load, self._config.router.load_poll_interval_s)),
             asyncio.create_task(_forever(self._sweep_files, SWEEP_INTERVAL_S)),
         ]
-        if self._file is not None:
-            tasks.append(asyncio.create_task(self._file.watch(self._policies, self._observer, self._text)))
+        source = self._config.policy
+        if source.path is not None:
+            watch = PolicyWatch(source.path, source.reload_interval_s, self._policies, self._observer)
+            tasks.append(asyncio.create_task(watch.run()))
         try:
             yield
         finally:
@@ -92,12 +96,6 @@ def _scale_to_zero(config: AppConfig) -> list[str]:
 def _policy_folder(config: AppConfig) -> Path:
     """What a policy's relative paths start from."""
     return Path(config.policy.path).parent if config.policy.path else Path()
-
-
-def _policy_file(config: AppConfig) -> PolicyFile | None:
-    if config.policy.path is None:
-        return None
-    return PolicyFile(config.policy.path, config.policy.reload_interval_s)
 
 
 async def _forever(work: Callable[[], Awaitable[None]], interval_s: float) -> None:

@@ -1,48 +1,71 @@
-"""Watches the policy file and offers every new text to the store.
+"""Where the policy comes from: opens the store, and offers it every new text.
 
-Compares content, not times: a ConfigMap mount swaps a symlink, editors write in several ways, and a
+Compares contents, not times: a ConfigMap mount swaps a symlink, editors write in several ways, and a
 touched file is not a new policy.
 """
 
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+from routing.files import folder_reader
 from routing.store import PolicyStore, Refused
+from serve.config import AppConfig, ConfigError, model_facts
 from serve.metrics import Observer
 
 logger = logging.getLogger("atelier.policy")
 
 
-class PolicyFile:
-    """A file whose content is the policy."""
+def open_store(config: AppConfig) -> PolicyStore:
+    """The store with the config's policy in force. Raises ConfigError when it cannot be read and
+    PolicyError when it does not load: there is no last good one yet."""
+    source, facts = config.policy, model_facts(config)
+    if source.path is None:
+        return PolicyStore(facts, source.text or "", "inline policy", time.time())
+    try:
+        text = Path(source.path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"policy file {source.path} cannot be read ({error.strerror})") from None
+    return PolicyStore(facts, text, source.path, time.time(), folder_reader(source.path))
 
-    def __init__(self, path: str, interval_s: float) -> None:
-        self._path = Path(path)
+
+class PolicyWatch:
+    """Follows the policy file at `path` and the files it includes."""
+
+    def __init__(self, path: str, interval_s: float, store: PolicyStore, observer: Observer) -> None:
+        self._path = path
         self._interval_s = interval_s
+        self._store = store
+        self._observer = observer
+        self._seen = self._contents()
+        self._unreadable = False
 
-    def read(self) -> bytes:
-        return self._path.read_bytes()
-
-    async def watch(self, store: PolicyStore, observer: Observer, seen: bytes) -> None:
+    async def run(self) -> None:
         """Runs until cancelled. A file that cannot be read leaves the policy in force as it is."""
-        unreadable = False
         while True:
             await asyncio.sleep(self._interval_s)
-            try:
-                text = await asyncio.to_thread(self.read)
-            except OSError as error:
-                if not unreadable:
-                    logger.warning(
-                        "policy file cannot be read (%s): keeping the last good one", error.strerror
-                    )
-                unreadable = True
-                continue
-            unreadable = False
-            if text != seen:
-                seen = text
-                await asyncio.to_thread(offer, store, text, str(self._path), observer)
+            await asyncio.to_thread(self.look)
+
+    def look(self) -> None:
+        """Offers the text if anything changed since the last look. Blocking."""
+        try:
+            contents = self._contents()
+        except OSError as error:
+            if not self._unreadable:
+                logger.warning("policy cannot be read (%s): the last good one stays in force", error.strerror)
+            self._unreadable = True
+            return
+        self._unreadable = False
+        if contents != self._seen:
+            self._seen = contents
+            offer(self._store, contents[self._path], self._path, self._observer)
+
+    def _contents(self) -> Mapping[str, bytes]:
+        """Of the file and of what the policy in force includes."""
+        paths = {self._path, *self._store.current.policy.sources}
+        return {path: Path(path).read_bytes() for path in paths}
 
 
 def offer(store: PolicyStore, text: str | bytes, source: str, observer: Observer) -> None:

@@ -13,9 +13,10 @@ from deployments.types import EncodedImage, Encoding, ImageFormat, Priority
 from routing.types import AssetRequest
 from serve import telemetry
 from serve.config import Limits
-from serve.dispatch import Answer, Dispatcher, ImageJob
+from serve.dispatch import Dispatcher
 from serve.errors import ApiError, bad_request
 from serve.files import ImageFiles
+from serve.jobs import Answer, ImageJob
 from serve.schemas import ErrorBody, ImageData, ImageGenerationRequest, ImagesResponse
 
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")

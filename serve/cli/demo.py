@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +30,18 @@ SAMPLES = (
 def render_demo(url: str, folder: Path, console: Console) -> None:
     """Writes the samples into `folder`. Raises ClickException with the server's own words on failure."""
     folder.mkdir(parents=True, exist_ok=True)
-    table = Table("file", "route", "model", "size", "took", "why", title="What was routed where")
+    console.print("[bold]What was routed where, and why[/]")
     for sample in SAMPLES:
         with console.status(f"rendering {sample.file} ..."):
             answer = _generate(url, sample)
-        (folder / sample.file).write_bytes(base64.b64decode(answer["data"][0]["b64_json"]))
+        path = folder / sample.file
+        path.write_bytes(base64.b64decode(answer["data"][0]["b64_json"]))
         receipt = answer["atelier"]
-        table.add_row(
-            str(folder / sample.file),
-            receipt["route"],
-            receipt["model"],
-            answer["size"],
-            f"{receipt['total_ms']:.0f} ms",
-            _why(receipt),
+        console.print(
+            f"  [green]{path}[/]  {answer['size']}, {receipt['total_ms']:.0f} ms, by {receipt['model']}\n"
+            f"    {_why(receipt)}",
+            soft_wrap=True,
         )
-    console.print(table)
 
 
 def usage_lines(url: str) -> list[str]:

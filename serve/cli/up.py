@@ -1,5 +1,6 @@
 """`atelier up`: the whole application on this machine, until Ctrl-C."""
 
+import logging
 import shutil
 import signal
 import socket
@@ -18,8 +19,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from routing.policy import PolicyError
 from serve.cli.demo import render_demo, usage_lines
 from serve.config import AppConfig, ConfigError, load_config
+from serve.policy_source import open_store
 from serve.settings import SettingsError, read_settings
 
 MIN_FREE_BYTES = 1 << 30
@@ -56,7 +59,8 @@ def up(
         if config_path is None:
             raise click.ClickException("no config: give --config FILE or set ATELIER_CONFIG")
         config = load_config(config_path)
-    except (ConfigError, SettingsError) as error:
+        open_store(config)
+    except (ConfigError, PolicyError, SettingsError) as error:
         raise click.ClickException(str(error)) from None
     host = host or settings.host or "127.0.0.1"
     port = port or settings.port or 8000
@@ -107,6 +111,7 @@ def _serving(
 
         from serve.app import build_app
 
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
         ray.init(
             address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR", num_cpus=4
         )
@@ -120,7 +125,6 @@ def _serving(
         _wait_until_ready(f"http://{host}:{port}", ready_timeout_s, stop)
         yield
     finally:
-        ray_serve.shutdown()
         ray.shutdown()
 
 
