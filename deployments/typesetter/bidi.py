@@ -23,7 +23,7 @@ _OPENING = {
     "【": "】",
     "〔": "〕",
 }
-_OPENING |= {"⁅": "⁆", "⁽": "⁾", "₍": "₎", "（": "）", "［": "］", "｛": "｝", "〖": "〗", "〘": "〙"}  # noqa: RUF001
+_OPENING |= {"⁅": "⁆", "⁽": "⁾", "₍": "₎", "（": "）", "［": "］", "｛": "｝", "〖": "〗", "〘": "〙"}
 _CLOSING = {closing: opening for opening, closing in _OPENING.items()}
 _NEUTRAL = frozenset({"B", "S", "WS", "ON"})
 _MAX_OPEN_BRACKETS = 63
