@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from loadtests.exchange import Exchange
 from loadtests.observation import Answer, Observation, Unanswered
+from loadtests.pacing import open_pacer
 from loadtests.workload import Call
 
 Sink = Callable[[Observation], None]
@@ -46,15 +47,16 @@ async def run_open_loop(
     start = loop.time() + delay_s
     open_calls: set[asyncio.Task[None]] = set()
     try:
-        for call in calls:
-            await _until(start + call.at_s)
-            if len(open_calls) >= limits.max_in_flight:
-                late_ms = max(0.0, loop.time() - start - call.at_s) * 1000
-                sink(Observation(call, Answer(Unanswered.DROPPED), late_ms, late_ms))
-                continue
-            task = loop.create_task(_observe(call, start + call.at_s, exchange, sink))
-            open_calls.add(task)
-            task.add_done_callback(open_calls.discard)
+        with open_pacer() as pacer:
+            for call in calls:
+                await pacer.until(start + call.at_s)
+                if len(open_calls) >= limits.max_in_flight:
+                    late_ms = max(0.0, loop.time() - start - call.at_s) * 1000
+                    sink(Observation(call, Answer(Unanswered.DROPPED), late_ms, late_ms))
+                    continue
+                task = loop.create_task(_observe(call, start + call.at_s, exchange, sink))
+                open_calls.add(task)
+                task.add_done_callback(open_calls.discard)
         if open_calls:
             await asyncio.wait(open_calls, timeout=limits.drain_s)
     finally:
@@ -80,7 +82,7 @@ async def run_closed_loop(
     start = clock() + delay_s
 
     async def client() -> None:
-        await _until(start)
+        await asyncio.sleep(max(0.0, start - clock()))
         while (now := clock()) < start + duration_s:
             call = next(calls, None)
             if call is None:
@@ -92,11 +94,6 @@ async def run_closed_loop(
         for _ in range(clients):
             group.create_task(client())
     return clock() - start
-
-
-async def _until(due: float) -> None:
-    """Also lets answers in when the schedule is behind: sending alone must not starve reading."""
-    await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
 
 
 async def _observe(call: Call, due: float, exchange: Exchange, sink: Sink) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from loadtests.exchange import open_exchange
 from loadtests.images import ImageChecker
 from loadtests.observation import Observation
+from loadtests.pacing import short_collections
 from loadtests.runner import Limits, run_closed_loop, run_open_loop
 from loadtests.scenario import Scenario
 from loadtests.tally import Group, Tally
@@ -59,7 +60,7 @@ async def run_share(
 ) -> tuple[Tally, float]:
     counted = Tally()
     bounds = scenario.bounds
-    with ImageChecker(scenario.check_images_ratio) as checker:
+    with short_collections(), ImageChecker(scenario.check_images_ratio) as checker:
 
         def sink(seen: Observation) -> None:
             counted.record(seen)
