@@ -1,7 +1,7 @@
 """What is told about a finished render: spans with the times they really had, and the receipt."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
@@ -16,6 +16,7 @@ from deployments.engine.jobs import Finished
 from deployments.types import Pixels, StageReceipt
 
 MAX_STEP_EVENTS = 64
+"""More steps than that are told as a number only: a trace is no place for thousands of events."""
 
 
 def receipt_of(
@@ -50,7 +51,9 @@ def record_spans(finished: Finished[Pixels], task: Task) -> None:
         telemetry.ATTR_SEED: task.seed,
         telemetry.ATTR_BATCH_SIZE: max(entry.widths, default=0),
     }
-    _span(telemetry.SPAN_DENOISE, entry.first_step_s, entry.last_step_s, offset_ns, attributes, entry)
+    last_step_s = entry.step_ends_s[-1] if entry.step_ends_s else None
+    steps = entry.step_ends_s if len(entry.step_ends_s) <= MAX_STEP_EVENTS else ()
+    _span(telemetry.SPAN_DENOISE, entry.first_step_s, last_step_s, offset_ns, attributes, steps)
     _span(telemetry.SPAN_DECODE, entry.decode_started_s, finished.decoded_s, offset_ns, {})
 
 
@@ -66,12 +69,15 @@ def _span(
     end_s: float | None,
     offset_ns: int,
     attributes: dict[str, Any],
-    entry: Entry | None = None,
+    events_s: Sequence[float] = (),
 ) -> None:
     if start_s is None or end_s is None:
         return
     start_ns, end_ns = (int(instant_s * 1e9) + offset_ns for instant_s in (start_s, end_s))
-    telemetry.tracer.start_span(name, start_time=start_ns, attributes=attributes).end(end_ns)
+    span = telemetry.tracer.start_span(name, start_time=start_ns, attributes=attributes)
+    for index, instant_s in enumerate(events_s):
+        span.add_event("step", {"atelier.step": index}, int(instant_s * 1e9) + offset_ns)
+    span.end(end_ns)
 
 
 def _details(spec: DiffusionSpec, pipelines: PipelineSet, task: Task, entry: Entry) -> dict[str, Any]:
@@ -80,6 +86,7 @@ def _details(spec: DiffusionSpec, pipelines: PipelineSet, task: Task, entry: Ent
         "scheduler": type(pipelines.base.scheduler).__name__,
         "dtype": spec.dtype,
         "guidance_scale": task.guidance_scale,
+        "lora": task.lora,
         "denoiser_calls": entry.steps_done,
         "steps_by_batch_size": {str(width): steps for width, steps in sorted(entry.widths.items())},
         "deterministic": entry.steady and set(entry.widths) == {spec.steady_width},

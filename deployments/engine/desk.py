@@ -42,11 +42,12 @@ class Entry:
     prepare_started_s: float | None = None
     prepared_s: float | None = None
     first_step_s: float | None = None
-    last_step_s: float | None = None
     decode_started_s: float | None = None
     steps_done: int = 0
     busy_s: float = 0.0
     """This request's share of the device: each call's time divided by the requests in it."""
+    step_ends_s: list[float] = field(default_factory=list)
+    """When each step ended."""
     widths: dict[int, int] = field(default_factory=dict)
     """How many steps ran at each batch size, in requests, padding included."""
 
@@ -142,7 +143,7 @@ class Desk:
             entry = self._entries[number]
             entry.steps_left = steps_left[number]
             entry.steps_done += 1
-            entry.last_step_s = now_s
+            entry.step_ends_s.append(now_s)
             entry.busy_s += seconds / len(batch.numbers)
             entry.widths[batch.rows] = entry.widths.get(batch.rows, 0) + 1
             entry.alone = False
