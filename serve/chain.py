@@ -82,14 +82,19 @@ class Chain:
         return self.deadline.reserving(reserve_ms, at_least_ms=plan.predicted_ms, now_s=now_s)
 
     def _after(self, plan: Plan, error: errors.RenderError) -> Plan | None:
-        """The plan to try after `plan` ended with `error`. A lost replica's work is tried once more on the
-        same model first: rendering has no side effects, and another replica is likely to be up."""
+        """The plan to try after `plan` ended with `error`.
+
+        Rendering has no side effects, so a lost replica's work may be done again by the same model: once,
+        at once where the model has other replicas, else only when no other candidate is left.
+        """
         if type(error) is errors.InvalidRequest:
             raise bad_request(error.code, error.message, error.param) from None
         remaining_ms = self.deadline.remaining_ms(time.monotonic())
-        if isinstance(error, errors.ReplicaLost) and self._losses(plan) == 1 and remaining_ms != 0:
+        after = self._next_plan(self._tried(), remaining_ms)
+        again = isinstance(error, errors.ReplicaLost) and self._losses(plan) == 1 and remaining_ms != 0
+        if again and (after is None or all(self.fleet.replicas(model) > 1 for model in plan.models)):
             return plan
-        return self._next_plan(self._tried(), remaining_ms)
+        return after
 
     def _next_plan(self, tried: list[tuple[Plan, Outcome]], remaining_ms: float | None) -> Plan | None:
         return next_plan(self.decision, tried, remaining_ms, self.fleet.snapshot(time.monotonic()))

@@ -21,7 +21,7 @@ class Fleet:
     def __init__(self, facts: Mapping[str, ModelFacts], scale_to_zero: Collection[str] = ()) -> None:
         self._latency = LatencyModel(facts)
         self._breakers = {name: Breaker() for name in facts}
-        self._replicas = dict.fromkeys(facts, 0)
+        self._loads: dict[str, list[ModelLoad]] = {name: [] for name in facts}
         self._scale_to_zero = frozenset(scale_to_zero)
 
     def snapshot(self, now_s: float) -> Snapshot:
@@ -40,9 +40,33 @@ class Fleet:
     def failed(self, model: str, outcome: Outcome, now_s: float) -> None:
         self._breakers[model].record(outcome, now_s)
 
+    def replicas(self, model: str) -> int:
+        """How many answered the last poll."""
+        return len(self._loads[model])
+
     def is_up(self, model: str) -> bool:
         """Whether a replica answered the last poll, or none is needed until somebody asks."""
-        return self._replicas[model] > 0 or model in self._scale_to_zero
+        return bool(self._loads[model]) or model in self._scale_to_zero
+
+    def describe(self) -> dict[str, dict[str, object]]:
+        """JSON values for people and dashboards. `running` and `queued` are as of the last poll."""
+        now_s = time.monotonic()
+        states = self.snapshot(now_s).models
+        return {
+            name: {
+                "replicas": len(loads),
+                "running": sum(load.running for load in loads),
+                "queued": sum(load.queued for load in loads),
+                "breaker": self._breakers[name].state(now_s).value,
+                "wait_ms": round(states[name].wait_ms, 1),
+                "overhead_ms": round(states[name].overhead_ms, 3),
+                "step_ms": round(states[name].step_ms, 3),
+                "step_ms_per_megapixel": round(states[name].step_ms_per_megapixel, 3),
+                "observed": states[name].observed,
+                "memory_bytes": sum(load.memory_bytes for load in loads),
+            }
+            for name, loads in self._loads.items()
+        }
 
     async def poll(self, clients: Mapping[str, ModelClient]) -> None:
         """Asks every replica of every model for its load, once."""
@@ -52,7 +76,7 @@ class Fleet:
             self._take(name, loads, time.monotonic())
 
     def _take(self, model: str, loads: list[ModelLoad], now_s: float) -> None:
-        self._replicas[model] = len(loads)
+        self._loads[model] = loads
         self._latency.set_available(model, self.is_up(model))
         self._latency.set_parallelism(model, sum(load.parallelism for load in loads), now_s)
         for index, load in enumerate(loads):

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from deployments.client import ModelClient
 from serve.api.catalog import catalog_router
+from serve.api.fleet import fleet_router
 from serve.api.health import health_router
 from serve.api.images import images_router
 from serve.api.policy import policy_router
@@ -59,6 +60,7 @@ class Gateway:
                 images_router(self.dispatcher, self._files, config.limits, config.files.public_base_url),
                 catalog_router(config.models, self._policies),
                 policy_router(self._policies),
+                fleet_router(self._fleet),
                 health_router(self._policies, self._fleet),
             ],
             config.limits,

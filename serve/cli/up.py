@@ -1,32 +1,26 @@
 """`atelier up`: the whole application on this machine, until Ctrl-C."""
 
-import logging
 import shutil
 import signal
 import socket
 import tempfile
 import threading
-import time
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import click
 from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
 from routing.policy import PolicyError
 from serve.cli.demo import render_demo, usage_lines
-from serve.config import AppConfig, ConfigError, load_config
+from serve.cli.local import serving
+from serve.config import ConfigError, load_config
 from serve.policy_source import open_store
 from serve.settings import SettingsError, read_settings
 
 MIN_FREE_BYTES = 1 << 30
-APPLICATION = "atelier"
 
 console = Console(highlight=False)
 
@@ -66,7 +60,7 @@ def up(
     port = port or settings.port or 8000
     _check_port(host, port)
     _check_disk()
-    with _stop_on_signal() as stop, _serving(config, host, port, ready_timeout_s, stop):
+    with _stop_on_signal() as stop, serving(config, host, port, console, ready_timeout_s, stop):
         url = f"http://{host}:{port}"
         if demo is not None and not stop.is_set():
             render_demo(url, demo, console)
@@ -95,88 +89,6 @@ def _stop_on_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _serving(
-    config: AppConfig, host: str, port: int, ready_timeout_s: float, stop: threading.Event
-) -> Iterator[None]:
-    """Ray and the application, from start to stop."""
-    with console.status("starting Ray ..."):
-        import ray
-        from ray import serve as ray_serve
-        from ray.serve.api import RunTarget
-        from ray.serve.config import HTTPOptions
-        from ray.serve.schema import LoggingConfig
-
-        from serve.app import build_app
-
-        logging.getLogger("ray.serve").setLevel(logging.ERROR)
-        ray.init(
-            address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR", num_cpus=4
-        )
-    try:
-        ray_serve.start(
-            http_options=HTTPOptions(host=host, port=port),
-            logging_config=LoggingConfig(log_level="ERROR", enable_access_log=False),
-        )
-        target = RunTarget(build_app(config), name=APPLICATION, route_prefix="/")
-        ray_serve.run_many([target], wait_for_applications_running=False)
-        _wait_until_ready(f"http://{host}:{port}", ready_timeout_s, stop)
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _wait_until_ready(url: str, timeout_s: float, stop: threading.Event) -> None:
-    """Shows each deployment's state until /readyz says ready. Raises ClickException with the reason of a
-    deployment that cannot start."""
-    from ray import serve as ray_serve
-
-    give_up = time.monotonic() + timeout_s
-    with Live(console=console, transient=True) as live:
-        while not stop.wait(0.5):
-            application = ray_serve.status().applications.get(APPLICATION)
-            if application is not None:
-                live.update(_table(application.deployments))
-                if application.status in ("DEPLOY_FAILED", "UNHEALTHY"):
-                    raise click.ClickException(_why(application))
-            if _is_ready(url):
-                return
-            if time.monotonic() > give_up:
-                raise click.ClickException(
-                    f"not ready after {timeout_s:.0f} s; see the logs in {_log_folder()}"
-                )
-
-
-def _table(deployments: Mapping[str, Any]) -> Table:
-    table = Table("deployment", "state", "replicas", box=None)
-    for name, deployment in sorted(deployments.items()):
-        running = sum(count for state, count in deployment.replica_states.items() if state == "RUNNING")
-        state = "ready" if deployment.status == "HEALTHY" else "starting"
-        table.add_row(name, f"[green]{state}[/]" if state == "ready" else state, str(running))
-    return table
-
-
-def _why(application: Any) -> str:
-    messages = [
-        f"{name}: {deployment.message}"
-        for name, deployment in application.deployments.items()
-        if deployment.status in ("DEPLOY_FAILED", "UNHEALTHY") and deployment.message
-    ]
-    return "the application could not start: " + ("\n".join(messages) or application.message)
-
-
-def _log_folder() -> str:
-    return str(Path(tempfile.gettempdir()) / "ray" / "session_latest" / "logs" / "serve")
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
 
 
 def _check_port(host: str, port: int) -> None:

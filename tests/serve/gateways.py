@@ -1,0 +1,67 @@
+"""A gateway in this process: real HTTP application, real policy, echo models without Ray."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import httpx2
+import openai
+
+from deployments.client import LocalModelClient
+from deployments.fakes import EchoModel, EchoSpec
+from deployments.types import RenderRequest, RenderResult
+from serve.config import AppConfig, parse_config
+from serve.gateway import Gateway
+
+SEED_POLICY = """
+model_routing:
+  - pattern: ".*ui-badge.*"
+    model: "typography_focused"
+    max_latency_ms: 300
+  - pattern: ".*poster.*"
+    model: "creative_highfidelity"
+    max_latency_ms: 1200
+"""
+
+MODELS: Mapping[str, dict[str, Any]] = {
+    "typography_focused": {"kind": "echo"},
+    "creative_highfidelity": {"kind": "echo"},
+    "upscale_2x": {"kind": "echo", "capability": "upscale", "scale": 2},
+}
+
+Render = Callable[[RenderRequest], Awaitable[RenderResult]]
+
+
+def config(policy: str = SEED_POLICY, models: Mapping[str, Any] = MODELS, **more: Any) -> AppConfig:
+    return parse_config({"models": dict(models), "policy": {"text": policy}, **more})
+
+
+def echo(name: str, **fields: Any) -> EchoModel:
+    return EchoModel(name, EchoSpec.model_validate({"kind": "echo", **fields}))
+
+
+def gateway(
+    policy: str = SEED_POLICY,
+    models: Mapping[str, Any] = MODELS,
+    renders: Mapping[str, Render] | None = None,
+    **more: Any,
+) -> Gateway:
+    """`renders` replaces what a model does."""
+    app_config = config(policy, models, **more)
+    clients = {}
+    for name, spec in app_config.models.items():
+        assert isinstance(spec, EchoSpec)
+        model = EchoModel(name, spec)
+        render = (renders or {}).get(name, model.render)
+        clients[name] = LocalModelClient(name, render, model.load_report)
+    return Gateway(app_config, clients)
+
+
+def http(of: Gateway, raise_app_exceptions: bool = True) -> httpx2.AsyncClient:
+    transport = httpx2.ASGITransport(of.app, raise_app_exceptions=raise_app_exceptions)
+    return httpx2.AsyncClient(transport=transport, base_url="http://atelier")
+
+
+def official(of: Gateway) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(
+        api_key="none", base_url="http://atelier/v1", http_client=http(of), max_retries=0
+    )
