@@ -72,7 +72,7 @@ class Matcher:
         self._patterns = PatternSet(tuple(ids))
         self._scan_asset = lru_cache(_ASSET_SCANS_KEPT)(lambda text: frozenset(self._patterns.found_in(text)))
         self._by_key = _index(self.conditions)
-        self._patterns.found_in("")
+        self._patterns.warm_up()
 
     def first(self, request: AssetRequest) -> int | None:
         """Index of the first route that matches, None when none does."""

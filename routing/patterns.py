@@ -87,6 +87,12 @@ class PatternSet:
             return found
         return {index for index, pattern in enumerate(self._patterns) if re2.search(pattern, text)}
 
+    def warm_up(self) -> None:
+        """Builds the part of the automaton that most matches go through, so that the first requests need not:
+        RE2 builds it as texts come along. Microseconds a pattern."""
+        for pattern in self._patterns:
+            self.found_in(pattern)
+
     def _compiled(self, max_mem_bytes: int) -> Any:
         patterns = re2.Set.SearchSet(_options(max_mem_bytes))
         for pattern in self._patterns:

@@ -31,19 +31,15 @@ class Stage:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """`rank` 0 is what the route promises; candidates of one rank are equally good. `in_ladder` tells the
-    promise and its cheaper variants from fallbacks."""
+    promise and its cheaper variants from fallbacks. `default_size` is the width and height of the image when
+    nobody asks for a size."""
 
     stages: tuple[Stage, ...]
     models: tuple[str, ...]
+    default_size: tuple[int, int]
     rank: int = 0
     name: str | None = None
     in_ladder: bool = True
-
-    @property
-    def default_size(self) -> tuple[int, int]:
-        """Width and height of the image when nobody asks for a size."""
-        first = self.stages[0]
-        return first.facts.default_width * first.scale_after, first.facts.default_height * first.scale_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +100,8 @@ def compile_route(
 
 def single_model_route(facts: ModelFacts, name: str, spec: RouteSpec) -> Route:
     """A route that plans this model and nothing else, on the terms of `spec`."""
-    return Route(name, (Candidate((Stage(facts, None, None, 1),), (facts.name,)),), (None,), spec)
+    size = facts.default_width, facts.default_height
+    return Route(name, (Candidate((Stage(facts, None, None, 1),), (facts.name,), size),), (None,), spec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +167,7 @@ class _Compiler:
             candidate = self.candidate(chain)
             if candidate is not None:
                 label = chain.name or name
-                found.append(Candidate(candidate.stages, candidate.models, rank, label, in_ladder))
+                found.append(replace(candidate, rank=rank, name=label, in_ladder=in_ladder))
         return found
 
     def arms(self, candidates: Sequence[Candidate]) -> tuple[Arm, ...]:
@@ -217,7 +214,12 @@ class _Compiler:
         for facts, capability, steps in reversed(resolved):
             stages.append(Stage(facts, capability, steps, scale_after))
             scale_after *= facts.scale if capability is Capability.UPSCALE else 1
-        return Candidate(tuple(reversed(stages)), tuple(model for _, model, _ in named))
+        first, growth = resolved[0][0], stages[-1].scale_after
+        return Candidate(
+            tuple(reversed(stages)),
+            tuple([model for _, model, _ in named]),
+            (first.default_width * growth, first.default_height * growth),
+        )
 
 
 def unknown_model(name: str, models: Mapping[str, ModelFacts]) -> str:

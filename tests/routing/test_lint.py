@@ -92,7 +92,8 @@ def test_which_routes_use_a_model():
 
 def test_an_example_request_takes_its_route():
     text = (
-        "model_routing:\n  - name: r\n    pattern: poster\n    model: fast\n    match:\n      asset: '^icon'\n"
+        "model_routing:\n  - name: r\n    pattern: poster\n    model: fast\n"
+        "    match:\n      asset: '^icon'\n"
         "      prompt: 'a [cd]at'\n      tenant: [a, b]\n      size: 512x256\n      labels: {team: web}\n"
         "      needs: edit\n      priority: batch\n      quality: hd\n"
     )
