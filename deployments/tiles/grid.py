@@ -37,6 +37,11 @@ class TileGrid:
     tops: tuple[int, ...]
     lefts: tuple[int, ...]
 
+    @property
+    def rim(self) -> int:
+        """Pixels at each edge that a tile shares with another and leaves to it: 3/8 of the overlap."""
+        return self.overlap * 3 // 8
+
     def __len__(self) -> int:
         return len(self.tops) * len(self.lefts)
 
@@ -52,12 +57,12 @@ class TileGrid:
     def join(self, output: Pixels, tile: Tile, enlarged: Pixels, factor: int) -> None:
         """Lays an enlarged tile over what earlier tiles left in `output`, fading in over the overlap.
 
-        Tiles come in the order of the grid. The outer quarter of an overlap, where a tile lacks context, is
-        not used; the middle half is faded. No accumulator the size of the image is needed.
+        Tiles come in the order of the grid. Their rims, where they lack context, are not used (`rim`); the
+        rest of an overlap is faded. No accumulator the size of the image is needed.
         """
         top, left = max(0, tile.top), max(0, tile.left)
-        bottom = min(self.image_height, tile.top + self.height)
-        right = min(self.image_width, tile.left + self.width)
+        bottom = min(self.image_height, tile.top + self.height - self.rim * (tile.top < self.tops[-1]))
+        right = min(self.image_width, tile.left + self.width - self.rim * (tile.left < self.lefts[-1]))
         rows, columns = slice(top * factor, bottom * factor), slice(left * factor, right * factor)
         inner_rows = slice((top - tile.top) * factor, (bottom - tile.top) * factor)
         inner_columns = slice((left - tile.left) * factor, (right - tile.left) * factor)
@@ -69,9 +74,8 @@ class TileGrid:
         """Opacity along one axis of a tile: 0, rising, 1 where it `follows` another; else 1."""
         if not follows:
             return np.ones(extent * factor, np.float32)
-        unused, fading = self.overlap // 4 * factor, (self.overlap - self.overlap // 4 * 2) * factor
-        place = np.arange(extent * factor, dtype=np.float32) - unused + 0.5
-        opacity: npt.NDArray[np.float32] = np.clip(place / fading, 0, 1)
+        place = np.arange(extent * factor, dtype=np.float32) - self.rim * factor + 0.5
+        opacity: npt.NDArray[np.float32] = np.clip(place / ((self.overlap - 2 * self.rim) * factor), 0, 1)
         return opacity
 
 

@@ -109,9 +109,9 @@ class TileWork:
         for batch in range(wanted, 0, -1):
             if self._peak_bytes(batch) <= limit:
                 return batch
-        needed = self._peak_bytes(1)
+        needed_mib = math.ceil(self._peak_bytes(1) / 2**20)
         raise errors.OutOfMemory(
-            f"this image takes {needed >> 20} MiB to compute, this replica grants {limit >> 20} MiB"
+            f"this image takes {needed_mib} MiB to compute, this replica grants {limit >> 20} MiB"
         )
 
     def _peak_bytes(self, batch: int) -> int:
