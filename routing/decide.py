@@ -205,7 +205,7 @@ def _retry_after_s(filtered: Filtered, budget_ms: float | None) -> float | None:
     waits = [each if each is not None else MIN_RETRY_AFTER_S for each in filtered.busy_s]
     if budget_ms is not None:
         waits += [
-            (each.predicted_ms - budget_ms) / 1000
+            (each.predicted_ms + each.uncertainty_ms - budget_ms) / 1000
             for each in filtered.over_budget
             if _fits_when_idle(each, budget_ms)
         ]

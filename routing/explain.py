@@ -48,6 +48,7 @@ def _fates(engine: PolicyEngine, request: AssetRequest, decision: Decision | Non
     in_asset, in_prompt = engine.matcher.scan(request)
     taken = None if decision is None else decision.route
     fates = []
+    already_taken = False
     for route, place, conditions in zip(
         policy.routes, policy.written_at, engine.matcher.conditions, strict=True
     ):
@@ -55,9 +56,10 @@ def _fates(engine: PolicyEngine, request: AssetRequest, decision: Decision | Non
         if route.name == taken:
             why = "takes the request" if unmet is None else "is what the alias or the model's name leads to"
             fates.append(RouteFate(route.name, place, Fate.TAKEN, why))
+            already_taken = True
         elif unmet is not None:
             fates.append(RouteFate(route.name, place, Fate.NO_MATCH, unmet))
-        elif any(fate.fate is Fate.TAKEN for fate in fates):
+        elif already_taken:
             fates.append(RouteFate(route.name, place, Fate.LATE, "matches, but an earlier route took it"))
         else:
             fates.append(

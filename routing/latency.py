@@ -7,6 +7,7 @@ predicted queues drain with time, and a report that is not renewed is forgotten.
 """
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from routing.types import ModelFacts, ModelState, Snapshot
 
 REPORT_LIFETIME_S = 5.0
 _ERRORS_KEPT = 256
+_PENDING_KEPT = 4096
 
 
 class LoadReport(Protocol):
@@ -64,6 +66,12 @@ class _Queue:
     def wait_ms(self, now_s: float) -> float:
         return max(0.0, self.free_at_s[0] - now_s) * 1000
 
+    def correct(self, late_s: float, now_s: float) -> None:
+        """Work ended later (or, negative, earlier) than predicted: so will what queues behind it. Without
+        this the errors of a queue that never empties would add up."""
+        if self.free_at_s[0] > now_s:
+            heapq.heapreplace(self.free_at_s, max(now_s, self.free_at_s[0] + late_s))
+
     def set_wait(self, wait_ms: float, now_s: float) -> None:
         """Moves all places so that the first is free after the wait."""
         first = max(self.free_at_s[0], now_s)
@@ -83,8 +91,15 @@ class _Known:
     observed_at_s: float = 0.0
     errors: deque[float] = field(default_factory=lambda: deque(maxlen=_ERRORS_KEPT))
     waits_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_ERRORS_KEPT))
+    # What was predicted of calls that have not ended. Which of them ends does not matter: only sums do.
+    pending_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_PENDING_KEPT))
     available: bool = True
     learned: tuple[float, float, float] | None = None
+    mean_square: float = 0.0
+
+    def error_ratio(self) -> float:
+        """Of the last few dozen predictions, the newest counting most."""
+        return math.sqrt(self.mean_square)
 
     def coefficients(self) -> tuple[float, float, float]:
         """Overhead, step and step-per-megapixel times as this router saw them; priors before it saw any."""
@@ -125,6 +140,9 @@ class LatencyModel:
         predicted = overhead + steps * (step + per_megapixel * width * height / 1e6)
         if known.observed > 0:
             known.errors.append(abs(predicted - actual) / actual)
+            known.mean_square += (min(1.0, (predicted - actual) / actual) ** 2 - known.mean_square) / 32
+        if known.pending_ms:
+            known.queue.correct((actual - known.pending_ms.popleft()) / 1000, now_s)
         known.fit.add((1.0, float(steps), steps * width * height / 1e6), actual, predicted or actual)
         known.waits_ms.append(queue_ms)
         known.observed += 1
@@ -140,8 +158,16 @@ class LatencyModel:
         known.queue.set_wait(sum(waits) / len(waits), now_s)
 
     def sent(self, model: str, predicted_run_ms: float, now_s: float) -> None:
-        """A call was sent that is predicted to work for this long."""
-        self._known[model].queue.add(predicted_run_ms / 1000, now_s)
+        """A call was sent that is predicted to work for this long. It ends with `observe` or `failed`."""
+        known = self._known[model]
+        known.queue.add(predicted_run_ms / 1000, now_s)
+        known.pending_ms.append(predicted_run_ms)
+
+    def failed(self, model: str) -> None:
+        """A call that was sent ended without an image: what it took says nothing of what images take."""
+        pending_ms = self._known[model].pending_ms
+        if pending_ms:
+            pending_ms.popleft()
 
     def set_available(self, model: str, available: bool) -> None:
         self._known[model].available = available
@@ -176,6 +202,7 @@ class LatencyModel:
             observed_at_s=observed_at_s,
             breaker_open=breaker is not None and not breaker.allows(now_s),
             parallelism=float(len(known.queue.free_at_s)),
+            error_ratio=known.error_ratio(),
             retry_after_s=None if breaker is None else breaker.retry_after_s(now_s),
         )
 

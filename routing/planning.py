@@ -1,14 +1,15 @@
 """Candidates to a chain of plans: filter, score, pick.
 
 A candidate is out when it cannot make the image (capability, size, determinism), when a model of it takes
-no calls (no replica, breaker open), or when its predicted time is over the budget. What is left is ordered
-by rank, then predicted time, then cost. Pure: the same inputs give the same chain.
+no calls (no replica, breaker open), or when its predicted time, with the error such predictions are known to
+have, is over the budget. What is left is ordered by rank, then predicted time, then cost. Pure: the same
+inputs give the same chain.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from routing.prediction import cost_usd, run_ms
+from routing.prediction import cost_usd, run_ms, uncertainty_ms
 from routing.routes import Candidate
 from routing.types import (
     AssetRequest,
@@ -23,13 +24,14 @@ from routing.types import (
 
 
 class Planned(NamedTuple):
-    """A candidate with its plan. `wait_ms` is the part of the predicted time that is spent in queues. `busy`
-    is the first stage's model that takes no calls now, with its state."""
+    """A candidate with its plan. `wait_ms` is the part of the predicted time that is spent in queues,
+    `uncertainty_ms` how much later it may end. `busy` is the first model that takes no calls now."""
 
     candidate: Candidate
     plan: Plan
     predicted_ms: float
     wait_ms: float
+    uncertainty_ms: float
     cost_usd: float
     busy: tuple[str, ModelState] | None
 
@@ -64,7 +66,7 @@ def filter_candidates(
                 Rejection(candidate.models, Outcome.REFUSED_CAPACITY, _why_busy(model, state))
             )
             filtered.busy_s.append(state.retry_after_s)
-        elif budget_ms is not None and planned.predicted_ms > budget_ms:
+        elif budget_ms is not None and planned.predicted_ms + planned.uncertainty_ms > budget_ms:
             filtered.rejected.append(
                 Rejection(candidate.models, Outcome.REFUSED_BUDGET, _why_late(planned, budget_ms))
             )
@@ -99,7 +101,7 @@ def plan_candidate(
         return sizes
     states, n = snapshot.models, request.n
     stages: list[PlannedStage] = []
-    predicted_ms = wait_ms = cost = 0.0
+    predicted_ms = wait_ms = uncertain_ms = cost = 0.0
     busy: tuple[str, ModelState] | None = None
     for index, stage in enumerate(candidate.stages):
         facts = stage.facts
@@ -116,8 +118,10 @@ def plan_candidate(
         stages.append(PlannedStage(facts.name, capability, width, height, steps, wait + run, wait))
         predicted_ms += wait + run
         wait_ms += wait
+        uncertain_ms += uncertainty_ms(state, wait, run)
         cost += cost_usd(facts, run, n)
-    return Planned(candidate, Plan(tuple(stages), candidate.rank), predicted_ms, wait_ms, cost, busy)
+    plan = Plan(tuple(stages), candidate.rank)
+    return Planned(candidate, plan, predicted_ms, wait_ms, uncertain_ms, cost, busy)
 
 
 def _why_busy(model: str, state: ModelState) -> str:
@@ -128,7 +132,8 @@ def _why_busy(model: str, state: ModelState) -> str:
 
 def _why_late(planned: Planned, budget_ms: float) -> str:
     waiting = f", {planned.wait_ms:.0f} ms of it waiting" if planned.wait_ms > 0 else ""
-    return f"would take about {planned.predicted_ms:.0f} ms of {budget_ms:.0f} ms{waiting}"
+    late = f", up to {planned.uncertainty_ms:.0f} ms more" if planned.uncertainty_ms >= 1 else ""
+    return f"would take about {planned.predicted_ms:.0f} ms of {budget_ms:.0f} ms{waiting}{late}"
 
 
 def _cannot(candidate: Candidate, request: AssetRequest, deterministic: bool) -> str | None:

@@ -5,7 +5,7 @@ of their load, and the time. Nothing here performs I/O.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -115,6 +115,8 @@ class ModelState:
     `wait_ms + rounds * (overhead_ms + steps * (step_ms + step_ms_per_megapixel * width * height / 1e6))`
     with `rounds = max(1, n / parallelism)`, where `parallelism` is how many images of one request run side
     by side. While `observed` is 0 the priors of ModelFacts stand in for everything but `wait_ms`.
+    `error_ratio` is the root mean square of the relative errors of such predictions, 0 while unknown:
+    planning keeps a distance from deadlines by it.
     `retry_after_s` is a prediction of when a model that is unavailable, or whose breaker is open, is worth
     asking again.
     """
@@ -128,6 +130,7 @@ class ModelState:
     observed_at_s: float = 0.0
     breaker_open: bool = False
     parallelism: float = 1.0
+    error_ratio: float = 0.0
     retry_after_s: float | None = None
 
 
@@ -136,6 +139,14 @@ class Snapshot:
     """Everything known about the models at one moment. Models that are missing are unknown: priors apply."""
 
     models: Mapping[str, ModelState] = field(default_factory=dict)
+
+    def with_waits(self, waits_ms: Mapping[str, float]) -> "Snapshot":
+        """Adds what a request would wait in queues before the models' own: that of its tenant, say."""
+        states = dict(self.models)
+        for name, wait_ms in waits_ms.items():
+            state = states.get(name, ModelState())
+            states[name] = replace(state, wait_ms=state.wait_ms + wait_ms)
+        return Snapshot(states)
 
 
 @dataclass(frozen=True, slots=True)

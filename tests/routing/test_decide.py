@@ -224,6 +224,14 @@ class TestPrediction:
             plan = decide("default: {model: fast}", snapshot, n=4, steps=10, width=1000, height=500).chain[0]
             assert plan.predicted_ms == pytest.approx(100 + rounds * (10 + 10 * (5 + 20 * 0.5)))
 
+    def test_predictions_that_are_often_wrong_keep_their_distance_from_the_budget(self):
+        state = {"observed": 9, "overhead_ms": 100.0, "wait_ms": 300.0}
+        text = "default: {model: fast, max_latency_ms: 450}"
+        assert decide(text, Snapshot({"fast": ModelState(**state)})).chain
+        unsure = decide(text, Snapshot({"fast": ModelState(**state, error_ratio=0.2)}))
+        assert unsure.refusal is Outcome.REFUSED_CAPACITY
+        assert "about 400 ms of 450 ms, 300 ms of it waiting, up to 93 ms more" in unsure.reason
+
 
 class TestTerms:
     def test_normalize_follows_every_candidate_once(self):

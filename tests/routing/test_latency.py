@@ -8,7 +8,7 @@ from routing.breaker import Breaker, BreakerSettings
 from routing.latency import REPORT_LIFETIME_S, LatencyModel
 from routing.prediction import run_ms
 from routing.regression import ForgetfulFit
-from routing.types import ModelState, Outcome
+from routing.types import ModelState, Outcome, Snapshot
 from tests.routing.builders import facts
 
 MODEL = facts("m", prior_overhead_ms=10.0, prior_step_ms=5.0, prior_step_ms_per_megapixel=50.0)
@@ -133,6 +133,16 @@ class TestQueue:
         model.report("m", ModelState(wait_ms=0), 0.2)
         assert self.wait(model, 0.2) == 0
 
+    def test_work_that_ends_late_makes_the_queue_behind_it_later(self):
+        model = learner()
+        for _ in range(3):
+            model.sent("m", 100, 0.0)
+        model.observe("m", 1, 512, 512, 130.0, 0, 0.13)
+        assert self.wait(model, 0.13) == pytest.approx(200)
+        model.failed("m")
+        model.observe("m", 1, 512, 512, 90.0, 0, 0.2)
+        assert self.wait(model, 0.2) == pytest.approx(120)
+
     def test_replicas_are_averaged(self):
         model = learner(m=2)
         model.report("m", ModelState(wait_ms=100), 0.0, replica="1")
@@ -168,6 +178,18 @@ class TestReports:
         model.report("m", ModelState(overhead_ms=10, observed=30), 0.0, replica="1")
         model.report("m", ModelState(overhead_ms=50, observed=10), 0.0, replica="2")
         assert model.snapshot(0.0).models["m"].overhead_ms == pytest.approx(20)
+
+
+def test_the_error_of_predictions_is_known():
+    model, noise = learner(), random.Random(3)
+    for at in range(400):
+        model.observe("m", 10, 512, 512, 200 * noise.uniform(0.8, 1.2), 0, at)
+    assert model.snapshot(400.0).models["m"].error_ratio == pytest.approx(0.2 / 3**0.5, rel=0.4)
+
+
+def test_waits_outside_a_model_are_added():
+    snapshot = Snapshot({"m": ModelState(wait_ms=10)}).with_waits({"m": 5, "other": 7})
+    assert {name: state.wait_ms for name, state in snapshot.models.items()} == {"m": 15, "other": 7}
 
 
 def test_a_snapshot_knows_breakers_and_absence():
