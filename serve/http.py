@@ -33,6 +33,8 @@ def build_http(routers: list[APIRouter], limits: Limits, lifespan: Lifespan | No
         description="OpenAI-compatible images, routed to the model that fits their purpose.",
         lifespan=lifespan,
         redoc_url=None,
+        # Our middleware makes the HTTP span; a second one, and one per operation, would only cost.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for router in routers:
         app.include_router(router)
