@@ -31,7 +31,7 @@ _MAX_OPEN_BRACKETS = 63
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Characters `start` to `end` (exclusive, logical order) that share an embedding level; odd runs right to left."""
+    """Characters `start` to `end` (exclusive, logical order) of one level; odd levels run right to left."""
 
     start: int
     end: int

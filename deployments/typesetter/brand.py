@@ -72,7 +72,7 @@ NO_BRAND = BrandKit(BrandFile(name="none"))
 
 
 def load_brand_kits(folder: Path, families: tuple[str, ...]) -> dict[str, BrandKit]:
-    """By name, from every .yaml file of `folder`. Raises ValueError naming the file and what is wrong with it."""
+    """By name, from every .yaml file of `folder`. Raises ValueError naming file and fault."""
     kits: dict[str, BrandKit] = {}
     for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
         kit = _load(path, families)

@@ -105,7 +105,7 @@ def worst_contrast(ink: Colour, fills: Iterable[Colour]) -> float:
 def readable_ink(
     fills: Sequence[Colour], preferred: Sequence[Colour] = (WHITE, INK), ratio: float = AA_CONTRAST_RATIO
 ) -> Colour:
-    """The first of `preferred` that reaches `ratio` on every fill; else whichever of all, white and black reads best.
+    """The first of `preferred` that reaches `ratio` on every fill; else the best, white and black included.
 
     On one fill white or black always reaches 4.5. On several far apart nothing may: callers check.
     """

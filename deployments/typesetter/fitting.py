@@ -15,19 +15,20 @@ from deployments.typesetter.shaping import ShapedLine, clusters, shape_line
 LEGIBLE_SIZE_PX = 8.0
 _COMFORTABLE_SIZE_PX = 13.0
 _LINE_GAP_EM = 0.16
-_PARAGRAPH_GAP_EM = 0.34
+_PARAGRAPH_GAP_EM = 0.55
 _SIZE_STEPS = 14
 
 # Japanese line breaking (JIS X 4051): these do not begin a line, those do not end one.
 _NOT_AT_LINE_START = frozenset(
     "、。，．・：；？！）］｝〕〉》」』】々ーぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ%)]},.!?:;…”’"
 )
+_BELONGS_TO_WORD_BEFORE = frozenset("€$£¥%‰°!?:;»")  # also behind a space: "19,99 €", "Allez !"
 _NOT_AT_LINE_END = frozenset("（［｛〔〈《「『【([{“‘¥$€£#")
 
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """`scale` is its size relative to the block's; `spacing` the gap before it in its own em, None for the usual."""
+    """`scale` is its size relative to the block's, `tracking` in its own em."""
 
     text: str
     stack: FontStack
@@ -140,7 +141,7 @@ def _may_break(before: str, after: str) -> bool:
     if after == " ":
         return False
     if before == " ":
-        return True
+        return after not in _BELONGS_TO_WORD_BEFORE
     if before in _NOT_AT_LINE_END or after in _NOT_AT_LINE_START or unicodedata.combining(after):
         return False
     if before in "-‐–—/" and after.isalpha():

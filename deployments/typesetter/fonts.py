@@ -91,7 +91,7 @@ class FontLibrary:
     """Every face a typesetter may use, by family name (its file's name without the suffix)."""
 
     def __init__(self, folders: Sequence[Path] = ()) -> None:
-        """`folders` hold further .ttf and .otf files; a family found there replaces a bundled one of that name."""
+        """`folders` hold further .ttf and .otf files, which replace bundled families of the same name."""
         files = {name: _bundled_file(name) for name in BUNDLED_FAMILIES}
         for folder in folders:
             found = sorted(path for path in folder.iterdir() if path.suffix.lower() in FONT_SUFFIXES)

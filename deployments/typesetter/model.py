@@ -1,6 +1,6 @@
 """The typesetter as a model: a prompt or a layout in, a picture with exact words out.
 
-Work is arithmetic and drawing, no network: the same request gives the same bytes wherever the same versions run.
+Arithmetic and drawing, no network: the same request gives the same bytes wherever the same versions run.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import resvg_py
 from pydantic import ValidationError
 
@@ -133,7 +134,7 @@ class TypesetterModel:
         with tracer.start_as_current_span(SPAN_TYPESET, attributes=attributes):
             drawing = self._draw(request, width, height)
             is_svg = request.encoding is not None and request.encoding.format is ImageFormat.SVG
-            pixels = None if is_svg else _rasterise(drawing)
+            pixels = None if is_svg else _rasterise(drawing, request.encoding)
         image, digest = _encode(drawing, pixels, request.encoding)
         receipt = StageReceipt(
             model=self._name,
@@ -203,12 +204,16 @@ def _size(request: RenderRequest) -> tuple[int, int]:
     return request.width, request.height
 
 
-def _rasterise(drawing: _Drawing) -> Pixels:
-    png = resvg_py.svg_to_bytes(svg_string=to_svg(drawing.scene), skip_system_fonts=True)
-    pixels = images.decode(png)
-    if drawing.picture is None:
-        return pixels
-    return _over(pixels, drawing.picture)
+def _rasterise(drawing: _Drawing, encoding: Encoding | None) -> Pixels:
+    """RGB where nothing of the page shows through in the file asked for, RGBA otherwise."""
+    over_picture = drawing.picture is not None
+    page = None if encoding is None or encoding.transparent or over_picture else WHITE
+    svg = to_svg(drawing.scene, page=page)
+    pixels = images.decode(resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True))
+    if drawing.picture is not None:
+        return _over(pixels, drawing.picture)
+    is_opaque = page is not None or drawing.scene.page is not None
+    return np.ascontiguousarray(pixels[..., :3]) if is_opaque else pixels
 
 
 def _over(words: Pixels, picture: Pixels) -> Pixels:

@@ -48,7 +48,10 @@ FloatMap = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class OverPicture:
-    """`picture` is ready for the words. `scrim_ratio` is how much of it the shade covers, `contrast` the worst under the ink."""
+    """`picture` is ready for the words.
+
+    `scrim_ratio` (0..1) is how strong the shade is, `contrast` the worst ratio in the box around the ink.
+    """
 
     scene: Scene
     picture: Pixels
@@ -85,7 +88,10 @@ def calm_region(unrest: FloatMap, width: int, height: int, wanted: Anchor) -> tu
 
 
 def _regions(width: int, height: int) -> list[tuple[Rect, Anchor, float]]:
-    """With a handicap for narrow places and the middle, where pictures keep their subject. The first of equals wins."""
+    """With a handicap for narrow places and for the middle, where pictures keep their subject.
+
+    The first of equals wins.
+    """
     area = Rect(0, 0, width, height).inset(_MARGIN_RATIO * min(width, height))
     tall = _REGION_HEIGHT_RATIO * height
     rows = (("top", area.y), ("", area.y + (area.height - tall) / 2), ("bottom", area.bottom - tall))

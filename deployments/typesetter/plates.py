@@ -1,5 +1,6 @@
 """Shapes that hug their words: badge, pill, button and label, in the middle of the canvas or at an anchor."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ _PROPORTIONS = {
 }
 _ICON_EM = 1.05
 _ICON_GAP_EM = 0.42
+_MAX_TRIES = 24
 
 
 def plate_scene(
@@ -49,15 +51,19 @@ def plate_scene(
         shape.padding_x * side * style.padding_ratio,
         shape.padding_y * side * style.padding_ratio,
     )
-    lead = 0.16 * area.height if kind is Kind.LABEL else 0.0  # room for the tag's hole
+    lead = (
+        min(0.16 * area.height, 0.14 * area.width) if kind is Kind.LABEL else 0.0
+    )  # room for the tag's hole
     box = Rect(area.x, area.y, area.width - lead, area.height).inset(padding_x, padding_y)
     stacked = style.icon is not None and kind is Kind.BADGE and height > 0.7 * width
-    block, icon = _fit_with_icon(
-        content, box, shape.max_size_ratio * height, align or "center", style, stacked
-    )
-    plate = _plate_around(
-        block, icon, stacked, area, shape, (padding_x, padding_y), style.padding_ratio, lead
-    )
+    for _ in range(_MAX_TRIES):
+        block, icon = _fit_with_icon(
+            content, box, shape.max_size_ratio * height, align or "center", style, stacked
+        )
+        plate = _plate_around(block, icon, stacked, area, shape, (padding_x, padding_y), style, lead)
+        if plate.width <= area.width and plate.height <= area.height:
+            break
+        box = box.inset(box.width * 0.04, box.height * 0.04)
     plate = _anchored(plate, area, anchor)
     shades = style.ramp()
     radius = style.radius_ratio * min(plate.width, plate.height)
@@ -72,7 +78,7 @@ def plate_scene(
         style.page,
         tuple(drawn),
         text,
-        content_area.inset(padding_x * 0.4, padding_y * 0.4),
+        content_area.inset(padding_x * 0.4, padding_y * 0.4).whole_pixels(),
         shades,
     )
 
@@ -100,17 +106,29 @@ def _plate_around(
     area: Rect,
     shape: _Proportions,
     padding: tuple[float, float],
-    padding_ratio: float,
+    style: Style,
     lead: float,
 ) -> Rect:
+    """May come out wider or taller than `area`: then the words are too large for its corners."""
     gap = icon * _ICON_GAP_EM / _ICON_EM
     inner_width = max(block.width, icon) if stacked else block.width + (icon + gap if icon else 0)
     inner_height = block.height + 1.25 * icon if stacked else max(block.height, icon)
-    width = inner_width + lead + 2 * max(padding[0], shape.line_padding_x * block.size * padding_ratio)
-    height = inner_height + 2 * max(padding[1], shape.line_padding_y * block.size * padding_ratio)
-    width = min(area.width, max(width, 0.9 * height))
-    height = min(area.height, height)
+    usual_x = max(padding[0], shape.line_padding_x * block.size * style.padding_ratio)
+    usual_y = max(padding[1], shape.line_padding_y * block.size * style.padding_ratio)
+    room_x, room_y = (area.width - inner_width - lead) / 2, (area.height - inner_height) / 2
+    padding_x = max(padding[0], min(usual_x, room_x))
+    padding_y = max(padding[1], min(usual_y, room_y))
+    height = inner_height + 2 * padding_y
+    padding_x = max(padding_x, _corner_clearance(style.radius_ratio * height, padding_y) + 0.08 * block.size)
+    width = max(inner_width + lead + 2 * padding_x, min(0.9 * height, area.width))
     return Rect(area.x, area.y, width, height)
+
+
+def _corner_clearance(radius: float, padding_y: float) -> float:
+    """How far from the side a corner of the words must stay, to be inside a corner rounded by `radius`."""
+    if padding_y >= radius:
+        return 0.0
+    return radius - math.sqrt(radius**2 - (radius - padding_y) ** 2)
 
 
 def _anchored(plate: Rect, area: Rect, anchor: Anchor) -> Rect:
@@ -132,9 +150,10 @@ def _draw_plate(
     kind: Kind, plate: Rect, radius: float, shades: tuple[Colour, Colour], side: float
 ) -> list[str]:
     line = max(1.0, side * 0.006)
-    drawn = [*shadow(plate, radius, side * 0.03), gradient("plate", *shades)]
+    drawn = [gradient("plate", *shades)]
     if kind is Kind.LABEL:
-        return [*drawn, *_tag(plate, radius)]
+        return [*drawn, *_tag(plate, radius, side * 0.03)]
+    drawn.append(shadow(rounded_rect(plate, radius, "none"), side * 0.03))
     if kind is Kind.BUTTON:
         lip = Rect(plate.x, plate.y + line * 2, plate.width, plate.height)
         drawn.append(rounded_rect(lip, radius, _darker(shades[1]).hex))
@@ -146,20 +165,25 @@ def _draw_plate(
     return drawn
 
 
-def _tag(plate: Rect, radius: float) -> list[str]:
+def _tag(plate: Rect, radius: float, depth: float) -> list[str]:
     """A price tag: pointed to the left, with a hole."""
     nose = min(plate.height * 0.3, plate.width * 0.2)
     r = min(radius, plate.height * 0.2)
     middle = plate.y + plate.height / 2
     outline = (
-        f"M{plate.x + nose:.2f} {plate.y:.2f}H{plate.right - r:.2f}Q{plate.right:.2f} {plate.y:.2f} {plate.right:.2f} "
-        f"{plate.y + r:.2f}V{plate.bottom - r:.2f}Q{plate.right:.2f} {plate.bottom:.2f} {plate.right - r:.2f} "
-        f"{plate.bottom:.2f}H{plate.x + nose:.2f}L{plate.x:.2f} {middle:.2f}Z"
+        f"M{plate.x + nose:.2f} {plate.y:.2f}H{plate.right - r:.2f}"
+        f"Q{plate.right:.2f} {plate.y:.2f} {plate.right:.2f} {plate.y + r:.2f}V{plate.bottom - r:.2f}"
+        f"Q{plate.right:.2f} {plate.bottom:.2f} {plate.right - r:.2f} {plate.bottom:.2f}"
+        f"H{plate.x + nose:.2f}L{plate.x:.2f} {middle:.2f}Z"
     )
     hole = min(plate.height * 0.07, nose * 0.28)
     cx = plate.x + nose * 0.75
-    ring = f"M{cx - hole:.2f} {middle:.2f}a{hole:.2f} {hole:.2f} 0 1 0 {2 * hole:.2f} 0a{hole:.2f} {hole:.2f} 0 1 0 {-2 * hole:.2f} 0Z"
-    return [f'<path fill="url(#plate)" fill-rule="evenodd" d="{outline}{ring}"/>']
+    arc = f"a{hole:.2f} {hole:.2f} 0 1 0"
+    ring = f"M{cx - hole:.2f} {middle:.2f}{arc} {2 * hole:.2f} 0{arc} {-2 * hole:.2f} 0Z"
+    return [
+        shadow(f'<path fill="none" d="{outline}"/>', depth),
+        f'<path fill="url(#plate)" fill-rule="evenodd" d="{outline}{ring}"/>',
+    ]
 
 
 def _place(

@@ -59,71 +59,15 @@ _BRAND_WORDS = re.compile(r"\bbrand[:=\s]+([a-z0-9][a-z0-9_-]*)", re.IGNORECASE)
 _HEX = re.compile(r"#(?:[0-9a-f]{6}|[0-9a-f]{3})\b", re.IGNORECASE)
 _EMPHASIS = re.compile(r"\*+([^*]+)\*+")
 _FILLER = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "for",
-        "about",
-        "with",
-        "and",
-        "in",
-        "on",
-        "at",
-        "to",
-        "by",
-        "from",
-        "some",
-        "please",
-        "make",
-        "create",
-        "design",
-        "draw",
-        "render",
-        "generate",
-        "me",
-        "us",
-        "my",
-        "our",
-        "ui",
-        "simple",
-        "modern",
-        "nice",
-        "clean",
-        "bold",
-        "big",
-        "small",
-        "large",
-        "flat",
-        "minimal",
-        "minimalist",
-        "vector",
-        "glossy",
-        "shiny",
-        "beautiful",
-        "pretty",
-        "sleek",
-        "elegant",
-        "retro",
-        "style",
-        "styled",
-        "new",
-        "background",
-        "text",
-        "white-space",
-        "corner",
-        "corners",
-        "rounded",
-        "square",
-        "round",
-        "icon",
-        "announcing",
-        "showing",
-        "featuring",
-        "advertising",
-        "promoting",
-    ]
+    re.findall(
+        r"\w+",
+        """
+        a an the of for about with and in on at to by from some please make create design draw render generate
+        me us my our ui simple modern nice clean bold big small large flat minimal minimalist vector glossy
+        shiny beautiful pretty sleek elegant retro style styled new background text corner corners rounded
+        square round icon announcing showing featuring advertising promoting
+        """,
+    )
 )
 _MAX_SUBJECT_WORDS = 6
 _SHEET_KINDS = frozenset({Kind.POSTER, Kind.BANNER, Kind.CARD})

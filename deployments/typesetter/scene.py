@@ -3,6 +3,7 @@
 Text is written as outlines: an SVG looks the same with any renderer and any fonts installed.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -39,6 +40,11 @@ class Rect:
             self.x + horizontal, self.y + vertical, self.width - 2 * horizontal, self.height - 2 * vertical
         )
 
+    def whole_pixels(self) -> "Rect":
+        """The largest rectangle inside with sides on whole pixels: what fits it covers no pixel outside."""
+        left, top = math.ceil(self.x), math.ceil(self.y)
+        return Rect(left, top, math.floor(self.right) - left, math.floor(self.bottom) - top)
+
 
 @dataclass(frozen=True, slots=True)
 class PlacedBlock:
@@ -64,11 +70,10 @@ class Scene:
 def to_svg(
     scene: Scene, *, page: Colour | None = None, picture_href: str | None = None, with_text: bool = True
 ) -> str:
-    """`page` is painted where the scene has none of its own; `picture_href` is a data URI under everything."""
+    """`page` is painted where the scene has none of its own; `picture_href` is a data URI below it all."""
     size = f'width="{scene.width}" height="{scene.height}"'
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {scene.width} {scene.height}" role="img">'
-    ]
+    view = f'viewBox="0 0 {scene.width} {scene.height}"'
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" {size} {view} role="img">']
     parts.append(f"<title>{escape(' '.join(line.shaped.text for line in scene.text.block.lines))}</title>")
     ground = scene.page or page
     if ground is not None:
@@ -113,22 +118,21 @@ def rounded_rect(rect: Rect, radius: float, fill: str, more: str = "") -> str:
 
 def gradient(name: str, top: Colour, bottom: Colour) -> str:
     return (
-        f'<defs><linearGradient id="{name}" x1="0" y1="0" x2="0" y2="1"><stop offset="0" stop-color="{top.hex}"/>'
-        f'<stop offset="1" stop-color="{bottom.hex}"/></linearGradient></defs>'
+        f'<defs><linearGradient id="{name}" x1="0" y1="0" x2="0" y2="1">'
+        f'<stop offset="0" stop-color="{top.hex}"/><stop offset="1" stop-color="{bottom.hex}"/>'
+        "</linearGradient></defs>"
     )
 
 
-def shadow(rect: Rect, radius: float, depth: float) -> list[str]:
-    """A soft shadow out of a few translucent shapes: cheaper to draw than a blur, and free of its seams."""
+def shadow(outline: str, depth: float) -> str:
+    """A soft shadow around `outline` (an unfilled element): a few wide strokes, far cheaper than a blur."""
     layers = 6
-    drawn = []
-    for layer in range(layers, 0, -1):
-        spread = depth * (layer / layers - 0.35)
-        shifted = Rect(
-            rect.x - spread, rect.y - spread + depth * 0.55, rect.width + 2 * spread, rect.height + 2 * spread
-        )
-        drawn.append(rounded_rect(shifted, radius + spread, "#0a1020", 'fill-opacity="0.045"'))
-    return drawn
+    strokes = [
+        f'<g stroke-width="{2 * depth * layer / layers * 0.8:.2f}">{outline}</g>'
+        for layer in range(layers, 0, -1)
+    ]
+    more = 'stroke="#0a1020" stroke-opacity="0.045" stroke-linejoin="round"'
+    return f'<g transform="translate(0 {depth * 0.5:.2f})" {more}>{"".join(strokes)}</g>'
 
 
 def icon_svg(body: str, rect: Rect, colour: Colour, view_box: float) -> str:
@@ -155,6 +159,7 @@ def _line_svg(line: SetLine, text: PlacedBlock) -> str:
     for glyph in line.shaped.glyphs:
         if outline := glyph.font.outline(glyph.glyph_id):
             scale = line.size / glyph.font.units_per_em
-            place = f"translate({glyph.x * line.size:.3f} {-glyph.y * line.size:.3f}) scale({scale:.6f} {-scale:.6f})"
+            x, y = glyph.x * line.size, -glyph.y * line.size
+            place = f"translate({x:.3f} {y:.3f}) scale({scale:.6f} {-scale:.6f})"
             drawn.append(f'<path transform="{place}" d="{outline}"/>')
     return f'<g fill="{text.inks[line.role].hex}" transform="{origin}">{"".join(drawn)}</g>'

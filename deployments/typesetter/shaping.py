@@ -61,7 +61,7 @@ class _Piece:
 
 
 def prepare(text: str) -> str:
-    """NFC, without explicit bidi controls and other invisible controls; white space other than newlines is a space."""
+    """NFC, without bidi embeddings and control characters; white space other than newlines is a space."""
     composed = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
     kept = []
     for character in composed:

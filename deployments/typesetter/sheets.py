@@ -43,7 +43,7 @@ def poster_scene(
 ) -> Scene:
     """Large words over overlapping discs, whose shades the ink reads on; the seed moves the discs."""
     side = min(width, height)
-    area = Rect(0, 0, width, height).inset(0.085 * side * style.padding_ratio)
+    area = Rect(0, 0, width, height).inset(0.085 * side * style.padding_ratio).whole_pixels()
     shades = style.ramp()
     ink = style.ink_on(shades)
     tints = _readable_tints(style, ink)
@@ -77,7 +77,7 @@ def banner_scene(
 ) -> Scene:
     """Edge to edge, with slanted bands behind the words."""
     side = min(width, height)
-    area = Rect(0, 0, width, height).inset(0.09 * side * style.padding_ratio)
+    area = Rect(0, 0, width, height).inset(0.09 * side * style.padding_ratio).whole_pixels()
     shades = style.ramp()
     ink = style.ink_on(shades)
     tints = _readable_tints(style, ink)
@@ -110,7 +110,7 @@ def card_scene(
     radius = style.radius_ratio * min(surface.width, surface.height)
     ground = mix(WHITE, style.fill, 0.05)
     bar = max(3.0, 0.035 * side)
-    drawn = shadow(surface, radius, 0.03 * side)
+    drawn = [shadow(rounded_rect(surface, radius, "none"), 0.03 * side)]
     clip = rounded_rect(surface, radius, WHITE.hex)
     drawn += [
         f'<defs><clipPath id="card">{clip}</clipPath></defs>',
@@ -120,9 +120,8 @@ def card_scene(
     drawn.append(f'<g clip-path="url(#card)">{rounded_rect(band, 0, style.fill.hex)}</g>')
     hairline = f'stroke="{mix(WHITE, INK, 0.14).hex}" stroke-width="{max(1.0, side * 0.004):.2f}"'
     drawn.append(rounded_rect(surface, radius, "none", hairline))
-    area = Rect(surface.x, surface.y + bar, surface.width, surface.height - bar).inset(
-        0.08 * side * style.padding_ratio
-    )
+    inside = Rect(surface.x, surface.y + bar, surface.width, surface.height - bar)
+    area = inside.inset(0.08 * side * style.padding_ratio).whole_pixels()
     head = 0.0
     if style.icon is not None:
         head = _icon_disc(style, area, min(0.24 * side, 0.3 * area.height), drawn)

@@ -107,7 +107,7 @@ def resolve_style(layout: Layout, library: FontLibrary, brands: Mapping[str, Bra
 def paragraphs(
     layout: Layout, style: Style, brands: Mapping[str, BrandKit], small_scale: float
 ) -> list[Paragraph]:
-    """`small_scale` is the size of kickers and body text relative to titles. Raises Unsupported for missing glyphs."""
+    """`small_scale`: kickers and body relative to titles. Raises Unsupported for missing glyphs."""
     upper = layout.uppercase or _brand(layout.brand, brands).file.uppercase
     return [_paragraph(line, style, upper, small_scale) for line in layout.lines]
 
