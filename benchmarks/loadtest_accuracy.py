@@ -5,8 +5,9 @@
 Generator and server are processes of their own, on one core each where there are two. The server notes
 how long each request really took it, and can stall for 2 s: then it neither reads nor writes. Prints,
 each with its bar: how Poisson the arrivals are (Kolmogorov-Smirnov; a process that sends one call after
-the other cannot send two at once, so the gaps between sendings are not judged), the offered rate, latencies against
-the server's own, and the stall as an open and as a closed loop see it (the baseline that hides it).
+the other cannot send two at once, so the gaps between sendings are not judged), the offered rate,
+latencies against the server's own, and the stall as an open and as a closed loop see it (the baseline
+that hides it).
 """
 
 import argparse
