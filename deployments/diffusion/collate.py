@@ -4,8 +4,9 @@ Rows of a call are its leading dimension: one a request, two with guidance. Work
 a denoiser takes, found by shape; knows no pipeline.
 """
 
+import operator
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,23 +17,80 @@ UNBATCHED = frozenset({"img_ids", "txt_ids"})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a denoiser: every argument by its name, and the rows its sample has."""
+    """One call of a denoiser: every argument by its name, and the rows its sample has.
+
+    `signature` is equal for two calls that can be made as one.
+    """
 
     arguments: Mapping[str, Any]
     rows: int
+    signature: Hashable = field(init=False, compare=False)
 
-    def signature(self) -> Hashable:
-        """Equal for two calls that can be made as one."""
-        return _signature(self.arguments, self.rows)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signature", _signature(self.arguments, self.rows))
 
 
-def merge(calls: Sequence[Call]) -> dict[str, Any]:
-    """The arguments of one call over all rows. The calls must have one signature."""
-    rows = [call.rows for call in calls]
-    return {
-        name: _first(values) if name in UNBATCHED else _merge(values, rows)
-        for name, values in _by_key([call.arguments for call in calls]).items()
-    }
+class Merger:
+    """Joins calls. Remembers the tensors it joined last: most stay the same from step to step."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, _Joined] = {}
+
+    def merge(self, calls: Sequence[Call]) -> dict[str, Any]:
+        """The arguments of one call over all rows. The calls must have one signature."""
+        rows = [call.rows for call in calls]
+        before, self._last = self._last, {}
+        return {
+            name: self._merge(name, [call.arguments[name] for call in calls], rows, before)
+            for name in calls[0].arguments
+        }
+
+    def forget(self) -> None:
+        """Frees what was remembered."""
+        self._last = {}
+
+    def _merge(self, path: str, values: list[Any], rows: Sequence[int], before: dict[str, "_Joined"]) -> Any:
+        first = values[0]
+        if path in UNBATCHED:
+            return first
+        if isinstance(first, torch.Tensor):
+            joined = before.get(path)
+            if joined is None or not joined.is_of(values):
+                joined = _Joined.of(values, rows)
+            self._last[path] = joined
+            return joined.tensor
+        if isinstance(first, Mapping):
+            return {
+                key: self._merge(f"{path}.{key}", [value[key] for value in values], rows, before)
+                for key in first
+            }
+        if isinstance(first, list | tuple):
+            return type(first)(
+                self._merge(f"{path}.{index}", list(parts), rows, before)
+                for index, parts in enumerate(zip(*values, strict=True))
+            )
+        return first
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """A tensor and what it was joined of. Versions tell whether a part was written to since."""
+
+    parts: list[torch.Tensor]
+    versions: list[int]
+    tensor: torch.Tensor
+
+    @classmethod
+    def of(cls, parts: list[torch.Tensor], rows: Sequence[int]) -> "_Joined":
+        tensor = torch.cat([_with_rows(part, count) for part, count in zip(parts, rows, strict=True)])
+        return cls(parts, [part._version for part in parts], tensor)
+
+    def is_of(self, parts: list[torch.Tensor]) -> bool:
+        return (
+            len(parts) == len(self.parts)
+            and all(map(operator.is_, parts, self.parts))
+            and [part._version for part in parts] == self.versions
+        )
 
 
 def split(output: Any, rows: Sequence[int]) -> list[Any]:
@@ -47,17 +105,6 @@ def split(output: Any, rows: Sequence[int]) -> list[Any]:
     raise TypeError(f"a denoiser returned {type(output).__name__}, which cannot be split by rows")
 
 
-def _merge(values: Sequence[Any], rows: Sequence[int]) -> Any:
-    first = values[0]
-    if isinstance(first, torch.Tensor):
-        return torch.cat([_with_rows(value, count) for value, count in zip(values, rows, strict=True)])
-    if isinstance(first, Mapping):
-        return {key: _merge(parts, rows) for key, parts in _by_key(values).items()}
-    if isinstance(first, list | tuple):
-        return type(first)(_merge(parts, rows) for parts in zip(*values, strict=True))
-    return first
-
-
 def _with_rows(value: torch.Tensor, rows: int) -> torch.Tensor:
     """A scalar (a timestep) or a single row stands for every row."""
     if value.ndim == 0:
@@ -69,7 +116,7 @@ def _with_rows(value: torch.Tensor, rows: int) -> torch.Tensor:
 
 def _signature(value: Any, rows: int) -> Hashable:
     if isinstance(value, torch.Tensor):
-        return ("tensor", tuple(value.shape[1:]), str(value.dtype), str(value.device))
+        return ("tensor", tuple(value.shape[1:]), value.dtype, value.device)
     if isinstance(value, Mapping):
         return tuple(
             (key, tuple(part.shape) if key in UNBATCHED and part is not None else _signature(part, rows))
@@ -78,11 +125,3 @@ def _signature(value: Any, rows: int) -> Hashable:
     if isinstance(value, list | tuple):
         return tuple(_signature(part, rows) for part in value)
     return ("value", value)
-
-
-def _by_key(mappings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    return {key: [mapping[key] for mapping in mappings] for key in mappings[0]}
-
-
-def _first(values: Sequence[Any]) -> Any:
-    return values[0]

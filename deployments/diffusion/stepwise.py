@@ -34,6 +34,7 @@ class StepwiseDenoiser:
                 'set execution to "opaque"'
             )
         self._module: torch.nn.Module = getattr(pipelines.base, name)
+        self._merger = collate.Merger()
 
     def prepare(self, task: Task) -> Performance:
         self._loras.use_in_text(task.lora)
@@ -100,6 +101,7 @@ class StepwiseDenoiser:
         state.discard()
 
     def free_memory(self) -> None:
+        self._merger.forget()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -107,7 +109,7 @@ class StepwiseDenoiser:
         """The denoiser's output for each call. Calls that cannot be joined are made one after another."""
         groups: dict[Hashable, list[int]] = {}
         for index, call in enumerate(calls):
-            groups.setdefault(call.signature(), []).append(index)
+            groups.setdefault(call.signature, []).append(index)
         outputs: list[Any] = [None] * len(calls)
         for members in groups.values():
             joined = self._joined([calls[index] for index in members], width)
@@ -119,7 +121,7 @@ class StepwiseDenoiser:
         if len(calls) == 1 and width in (None, 1):
             return [self._module(**calls[0].arguments)]
         padded = calls + [calls[-1]] * ((width or 0) - len(calls))
-        output = self._module(**collate.merge(padded))
+        output = self._module(**self._merger.merge(padded))
         return collate.split(output, [call.rows for call in padded])[: len(calls)]
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from deployments.diffusion.collate import Call, merge, split
+from deployments.diffusion.collate import Call, Merger, split
 
 
 def call(rows: int, seed: int, **changes: object) -> Call:
@@ -21,7 +21,7 @@ def call(rows: int, seed: int, **changes: object) -> Call:
 
 def test_rows_are_joined_and_a_scalar_timestep_stands_for_each_of_its_rows() -> None:
     one, two = call(2, 1), call(1, 5)
-    joined = merge([one, two])
+    joined = Merger().merge([one, two])
     assert joined["sample"].shape == (3, 4, 8, 8)
     assert joined["timestep"].tolist() == [1.0, 1.0, 5.0]
     assert torch.equal(
@@ -32,13 +32,13 @@ def test_rows_are_joined_and_a_scalar_timestep_stands_for_each_of_its_rows() -> 
 
 
 def test_a_single_row_stands_for_all_of_its_call() -> None:
-    joined = merge([call(2, 1, guidance=torch.ones(1, 3)), call(2, 2, guidance=torch.zeros(2, 3))])
+    joined = Merger().merge([call(2, 1, guidance=torch.ones(1, 3)), call(2, 2, guidance=torch.zeros(2, 3))])
     assert joined["guidance"].sum(1).tolist() == [3.0, 3.0, 0.0, 0.0]
 
 
 def test_positions_are_shared_not_joined() -> None:
     ids = torch.arange(12).reshape(4, 3)
-    assert torch.equal(merge([call(1, 1, img_ids=ids), call(1, 2, img_ids=ids)])["img_ids"], ids)
+    assert torch.equal(Merger().merge([call(1, 1, img_ids=ids), call(1, 2, img_ids=ids)])["img_ids"], ids)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_positions_are_shared_not_joined() -> None:
     ],
 )
 def test_what_cannot_be_joined_has_another_signature(changes: dict[str, object]) -> None:
-    assert call(2, 1).signature() == call(2, 9).signature()
-    assert call(2, 1).signature() != call(2, 1, **changes).signature()
+    assert call(2, 1).signature == call(2, 9).signature
+    assert call(2, 1).signature != call(2, 1, **changes).signature
 
 
 def test_the_output_is_split_as_the_rows_were_joined() -> None:
@@ -76,3 +76,26 @@ def test_outputs_with_names_keep_their_class() -> None:
 def test_an_output_that_cannot_be_split_is_named() -> None:
     with pytest.raises(TypeError, match="list"):
         split([1, 2], [1, 1])
+
+
+def test_what_stays_the_same_is_not_joined_again() -> None:
+    merger, one, two = Merger(), call(2, 1), call(2, 2)
+    before = merger.merge([one, two])
+    later = Call({**one.arguments, "sample": torch.zeros(2, 4, 8, 8)}, 2)
+    after = merger.merge([later, two])
+    assert after["encoder_hidden_states"] is before["encoder_hidden_states"]
+    assert torch.equal(after["sample"][:2], torch.zeros(2, 4, 8, 8))
+
+
+def test_another_order_is_joined_anew() -> None:
+    merger, one, two = Merger(), call(1, 1), call(1, 2)
+    merger.merge([one, two])
+    assert torch.equal(merger.merge([two, one])["sample"][0], two.arguments["sample"][0])
+    assert torch.equal(merger.merge([two])["sample"], two.arguments["sample"])
+
+
+def test_a_tensor_that_was_written_to_is_joined_anew() -> None:
+    merger, one, two = Merger(), call(1, 1), call(1, 2)
+    merger.merge([one, two])
+    one.arguments["sample"].zero_()
+    assert torch.equal(merger.merge([one, two])["sample"][:1], torch.zeros(1, 4, 8, 8))

@@ -1,0 +1,67 @@
+"""How many requests meet their deadline under load, by the order they are taken in. In virtual time.
+
+Nine in ten take 4 steps, one takes 30; a step of a batch of b takes 10 + 5 b ms, up to 8 share one.
+Each is due after a random multiple of the time it takes alone. Load is relative to what full batches can do.
+
+    python -m benchmarks.engine_slo
+"""
+
+from benchmarks.engine_workload import LONG_SHARE, LONG_STEPS, SHORT_STEPS, with_budgets
+from deployments.engine.costs import CostModel
+from deployments.engine.desk import Desk
+from deployments.engine.simulation import Durations, Fate, Simulation, linear
+from deployments.engine.work import Order, Rules
+
+FIXED_S, EACH_S, PREPARE_S, DECODE_S, MAX_BATCH = 0.010, 0.005, 0.005, 0.015, 8
+REQUESTS = 4_000
+LOADS = (0.7, 0.9, 1.1, 1.3, 1.6)
+GENEROSITY = {"tight": (2.0, 6.0), "loose": (4.0, 10.0)}
+POINTS_BAR = 10.0
+
+MEAN_STEPS = (1 - LONG_SHARE) * SHORT_STEPS + LONG_SHARE * LONG_STEPS
+CAPACITY_PER_S = MAX_BATCH / (FIXED_S + EACH_S * MAX_BATCH) / MEAN_STEPS
+ALONE_S = {steps: PREPARE_S + steps * (FIXED_S + EACH_S) + DECODE_S for steps in (SHORT_STEPS, LONG_STEPS)}
+
+
+def run(order: Order, load: float, generosity: tuple[float, float]) -> list[Fate]:
+    arrivals = with_budgets(load * CAPACITY_PER_S, REQUESTS, 1, ALONE_S, generosity)
+    desk = Desk(CostModel(MAX_BATCH), Rules(order=order))
+    return Simulation(desk, Durations(linear(FIXED_S, EACH_S), PREPARE_S, DECODE_S)).run(arrivals)
+
+
+def attainment(fates: list[Fate], steps: int | None = None) -> float:
+    """Percent in time, of all or of those with `steps`."""
+    counted = [fate for fate in fates if steps in (None, fate.arrival.steps)]
+    return 100 * sum(fate.in_time for fate in counted) / len(counted)
+
+
+def wasted(fates: list[Fate]) -> float:
+    """Percent of steps that went into images which came too late or never."""
+    return (
+        100
+        * sum(fate.steps_done for fate in fates if not fate.in_time)
+        / sum(fate.steps_done for fate in fates)
+    )
+
+
+def cell(fates: list[Fate]) -> str:
+    short, long = attainment(fates, SHORT_STEPS), attainment(fates, LONG_STEPS)
+    return f"{attainment(fates):10.1f} ({short:3.0f}, {long:3.0f}; {wasted(fates):2.0f})"
+
+
+def main() -> None:
+    print(f"percent of {REQUESTS} requests in time (short, long; steps wasted)")
+    print(
+        f"{'deadlines':9} {'load':>4}" + "".join(f"{order.value:>26}" for order in Order) + "   points gained"
+    )
+    for name, generosity in GENEROSITY.items():
+        for load in LOADS:
+            fates = {order: run(order, load, generosity) for order in Order}
+            cells = "".join(map(cell, fates.values()))
+            gained = attainment(fates[Order.DEADLINE]) - attainment(fates[Order.ARRIVAL])
+            print(f"{name:9} {load:4.1f}{cells}   {gained:+.1f}")
+    print(f"wanted at overload: at least {POINTS_BAR:+.0f} points over the order of arrival")
+
+
+if __name__ == "__main__":
+    main()
