@@ -9,7 +9,7 @@ predicted queues drain with time, and a report that is not renewed is forgotten.
 import heapq
 import math
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -110,6 +110,28 @@ class _Known:
         return self.learned
 
 
+class _LazyStates(Mapping[str, ModelState]):
+    """States by model, each worked out once."""
+
+    def __init__(self, names: Collection[str], state_of: Callable[[str], ModelState]) -> None:
+        self._names = names
+        self._state_of = state_of
+        self._states: dict[str, ModelState] = {}
+
+    def __getitem__(self, name: str) -> ModelState:
+        if name not in self._states:
+            if name not in self._names:
+                raise KeyError(name)
+            self._states[name] = self._state_of(name)
+        return self._states[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 class LatencyModel:
     """One per router. Not safe for concurrent writers: call it from one event loop."""
 
@@ -182,12 +204,15 @@ class LatencyModel:
         return PredictionError(count, mean_ratio, _p95(known.errors), _p95(known.waits_ms))
 
     def snapshot(self, now_s: float, breakers: Mapping[str, Breaker] | None = None) -> Snapshot:
-        """What decisions made now should know. `breakers` are by model; those that are missing are closed."""
-        states = {}
-        for name, known in self._known.items():
-            breaker = (breakers or {}).get(name)
-            states[name] = self._state(known, now_s, breaker)
-        return Snapshot(states)
+        """What decisions made now should know. `breakers` are by model; those that are missing are closed.
+
+        A model's state is worked out when it is first looked at: a decision looks at few. So use a snapshot
+        before the next observation, or a model first looked at later is seen as it is then.
+        """
+        breakers = breakers or {}
+        return Snapshot(
+            _LazyStates(self._known, lambda name: self._state(self._known[name], now_s, breakers.get(name)))
+        )
 
     def _state(self, known: _Known, now_s: float, breaker: Breaker | None = None) -> ModelState:
         self._forget_reports(known, now_s)
