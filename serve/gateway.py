@@ -31,6 +31,7 @@ from serve.rasters import RasterLibrary
 logger = logging.getLogger("atelier.gateway")
 
 SWEEP_INTERVAL_S = 300.0
+FLUSH_INTERVAL_S = 1.0
 
 
 class Gateway:
@@ -72,6 +73,7 @@ class Gateway:
         tasks = [
             asyncio.create_task(_forever(self._poll_load, self._config.router.load_poll_interval_s)),
             asyncio.create_task(_forever(self._sweep_files, SWEEP_INTERVAL_S)),
+            asyncio.create_task(_forever(self._flush_metrics, FLUSH_INTERVAL_S)),
         ]
         source = self._config.policy
         if source.path is not None:
@@ -86,6 +88,9 @@ class Gateway:
 
     async def _poll_load(self) -> None:
         await self._fleet.poll(self._clients)
+
+    async def _flush_metrics(self) -> None:
+        self._observer.flush()
 
     async def _sweep_files(self) -> None:
         await asyncio.to_thread(self._files.remove_expired, time.time())
