@@ -1,0 +1,177 @@
+"""Searches autoscaling settings for the least GPU time that keeps the promise, by simulation.
+
+Two aims pull against each other, GPU time and violations, so the search gives a front of settings none of
+which is beaten in both; the recommendation is the cheapest on it that keeps the promise. What it was
+tuned on is not what it is judged on: `judge` simulates traffic that the search has not seen.
+
+Uses optuna (MIT; not a dependency of a serving role): tree-structured Parzen estimators for several aims
+[Ozaki et al. 2022, "Multiobjective Tree-Structured Parzen Estimator"].
+"""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from deployments.spec import Autoscaling
+from loadtests.simulator.simulation import simulate
+from loadtests.simulator.world import SimulatedModel, WorkPolicySpec, World
+from loadtests.workload import Call
+
+if TYPE_CHECKING:
+    import optuna
+
+_METRICS_INTERVAL_S = 10.0
+"""Ray's default; a look-back period must be longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Calls by ascending time, and how long they last. The same traffic may be simulated by several seeds."""
+
+    calls: Sequence[Call]
+    duration_s: float
+
+    def split(self, share: float) -> tuple["Traffic", "Traffic"]:
+        """The first `share` (0..1) of the time, and the rest, moved to 0."""
+        cut_s = self.duration_s * share
+        first = [call for call in self.calls if call.at_s < cut_s]
+        rest = [
+            Call(call.index, call.at_s - cut_s, call.shot, call.turn)
+            for call in self.calls
+            if call.at_s >= cut_s
+        ]
+        return Traffic(first, cut_s), Traffic(rest, self.duration_s - cut_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one model scales."""
+
+    autoscaling: Autoscaling
+    work_scaling: WorkPolicySpec | None = None
+
+    def applied(self, world: World, model: str) -> World:
+        update = {"autoscaling": self.autoscaling, "work_scaling": self.work_scaling}
+        tuned: SimulatedModel = world.models[model].model_copy(update=update)
+        return world.model_copy(update={"models": {**world.models, model: tuned}})
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """`gpu_s` and `violation_ratio` are means over seeds, `spread` the standard deviation of the latter."""
+
+    settings: Settings
+    gpu_s: float
+    violation_ratio: float
+    spread: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """`recommended` keeps the promise at least cost; if nothing does, it breaks it least."""
+
+    baseline: Trial
+    trials: Sequence[Trial]
+    recommended: Trial
+    keeps_promise: bool
+
+    @property
+    def front(self) -> list[Trial]:
+        """Trials that no other beats in both aims, the cheapest first."""
+        return pareto_front([self.baseline, *self.trials])
+
+
+def tune(
+    world: World,
+    model: str,
+    traffic: Traffic,
+    *,
+    max_violation_ratio: float,
+    trials: int = 60,
+    seeds: Sequence[int] = (0,),
+    progress: Callable[[Trial], None] = lambda trial: None,
+) -> Tuning:
+    """Searches the settings of `model`; all else stays as the world has it. Deterministic.
+
+    Raises ImportError without optuna, KeyError for a model that the world does not have.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    spec = world.models[model]
+    baseline = judge(world, model, Settings(spec.autoscaling, spec.work_scaling), traffic, seeds)
+    sampler = optuna.samplers.TPESampler(seed=0, n_startup_trials=max(5, trials // 4))
+    study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+    tried: list[Trial] = []
+
+    def objective(trial: "optuna.Trial") -> tuple[float, float]:
+        result = judge(world, model, _suggested(trial, spec), traffic, seeds)
+        tried.append(result)
+        progress(result)
+        return result.gpu_s, result.violation_ratio
+
+    study.optimize(objective, n_trials=trials)
+    return recommend(baseline, tried, max_violation_ratio)
+
+
+def judge(world: World, model: str, settings: Settings, traffic: Traffic, seeds: Sequence[int]) -> Trial:
+    """What these settings would have cost and broken with this traffic."""
+    tuned = settings.applied(world, model)
+    results = [simulate(tuned, traffic.calls, traffic.duration_s, seed) for seed in seeds]
+    violations = [result.violation_ratio for result in results]
+    return Trial(
+        settings,
+        gpu_s=statistics.fmean(result.total_gpu_s for result in results),
+        violation_ratio=statistics.fmean(violations),
+        spread=statistics.pstdev(violations),
+    )
+
+
+def recommend(baseline: Trial, trials: Sequence[Trial], max_violation_ratio: float) -> Tuning:
+    candidates = [baseline, *trials]
+    keeping = [trial for trial in candidates if trial.violation_ratio <= max_violation_ratio]
+    if keeping:
+        chosen = min(keeping, key=lambda trial: (trial.gpu_s, trial.violation_ratio))
+    else:
+        chosen = min(candidates, key=lambda trial: (trial.violation_ratio, trial.gpu_s))
+    return Tuning(baseline, trials, chosen, bool(keeping))
+
+
+def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
+    front: list[Trial] = []
+    for trial in sorted(trials, key=lambda each: (each.gpu_s, each.violation_ratio)):
+        if not front or trial.violation_ratio < front[-1].violation_ratio:
+            front.append(trial)
+    return front
+
+
+def values_of(trial: Trial) -> Mapping[str, Any]:
+    """The settings as a model's section of the configuration has them."""
+    settings = trial.settings
+    values: dict[str, Any] = {"autoscaling": settings.autoscaling.model_dump(exclude_none=True)}
+    if settings.work_scaling is not None:
+        values["work_scaling"] = settings.work_scaling.model_dump()
+    return values
+
+
+def _suggested(trial: "optuna.Trial", spec: SimulatedModel) -> Settings:
+    most = spec.autoscaling.max_replicas
+    common: dict[str, Any] = {
+        "min_replicas": trial.suggest_int("min_replicas", 0, min(2, most)),
+        "max_replicas": most,
+        "look_back_period_s": trial.suggest_float("look_back_period_s", _METRICS_INTERVAL_S + 1, 60),
+        "upscale_delay_s": trial.suggest_float("upscale_delay_s", 0, 60),
+        "downscale_delay_s": trial.suggest_float("downscale_delay_s", 15, 900, log=True),
+    }
+    if trial.suggest_categorical("policy", ["requests", "work"]) == "requests":
+        target = trial.suggest_float("target_ongoing_requests", 0.5, spec.max_ongoing_requests, log=True)
+        return Settings(Autoscaling(**common, target_ongoing_requests=target))
+    work = WorkPolicySpec(
+        target_work_s=trial.suggest_float("target_work_s", 0.5, 120, log=True),
+        warm_spares=trial.suggest_int("warm_spares", 0, 2),
+        spare_idle_s=trial.suggest_float("spare_idle_s", 30, 1800, log=True),
+        lead_s=trial.suggest_float("lead_s", 0, 2 * max(spec.cold_start_s, 1.0)),
+        smoothing_s=trial.suggest_float("smoothing_s", 10, 300, log=True),
+    )
+    return Settings(Autoscaling(**common), work)
