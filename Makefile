@@ -26,7 +26,7 @@ types: $(VENV)/.installed-dev
 	@$(BIN)/mypy
 
 layers: $(VENV)/.installed-dev
-	@$(BIN)/lint-imports --no-cache | tail -n 3
+	@$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -q

@@ -39,6 +39,7 @@ class Fleet:
 
     def failed(self, model: str, outcome: Outcome, now_s: float) -> None:
         self._breakers[model].record(outcome, now_s)
+        self._latency.failed(model)
 
     def replicas(self, model: str) -> int:
         """How many answered the last poll."""
