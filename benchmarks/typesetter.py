@@ -190,9 +190,8 @@ async def _report_time() -> list[bool]:
     baseline = _empty_picture_ms()
     ratio = median(cpu) / baseline
     p99 = sorted(wall)[int(len(wall) * 0.99)]
-    print(
-        f"  CPU p50 {median(cpu):.1f} ms, {ratio:.1f} times an empty picture ({baseline:.1f} ms); wall p99 {p99:.1f} ms"
-    )
+    print(f"  CPU p50 {median(cpu):.1f} ms, {ratio:.1f} times an empty picture ({baseline:.1f} ms)")
+    print(f"  wall p99 {p99:.1f} ms")
     return [
         _line(f"wall p50 at {TIMED_SIDE_PX} px", f"{median(wall):.1f} ms", "<= 30 ms", median(wall) <= 30)
     ]

@@ -18,7 +18,7 @@ def compose(
     layout: Layout, width: int, height: int, seed: int, library: FontLibrary, brands: Mapping[str, BrandKit]
 ) -> Scene:
     """Raises InvalidRequest (unknown names, text that does not fit) and Unsupported (missing glyphs)."""
-    style = resolve_style(layout, library, brands)
+    style = resolve_style(layout, library, brands, min(width, height))
     return at_legible_scale(
         lambda small_scale: _scene(layout, style, width, height, seed, brands, small_scale)
     )

@@ -16,6 +16,8 @@ import uharfbuzz as hb
 BUNDLED_FOLDER = Path(__file__).parent / "fonts"
 DEFAULT_FAMILY = "Inter"
 BUNDLED_FAMILIES = ("Inter", "Archivo", "NotoSansArabic", "Heebo", "NotoSansJP-Bold")
+DISPLAY_OPTICAL_SIZE = 32.0
+TEXT_OPTICAL_SIZE = 14.0
 FONT_SUFFIXES = (".ttf", ".otf")
 
 
@@ -36,14 +38,16 @@ class GlyphInk:
 class Font:
     """One face at one weight. Immutable after construction: shared between threads."""
 
-    def __init__(self, family: str, face: "hb.Face", weight: int, coverage: frozenset[int]) -> None:
+    def __init__(
+        self, family: str, face: "hb.Face", weight: int, optical_size: float, coverage: frozenset[int]
+    ) -> None:
         self.family = family
         self.weight = weight
         self.coverage = coverage
         self.units_per_em: int = face.upem
         self.shaper = hb.Font(face)
         axes = {axis.tag: axis for axis in face.axis_infos}
-        wanted = {"wght": float(weight), "opsz": 32.0}
+        wanted = {"wght": float(weight), "opsz": optical_size}
         variations = {
             tag: min(max(value, axes[tag].min_value), axes[tag].max_value)
             for tag, value in wanted.items()
@@ -103,22 +107,24 @@ class FontLibrary:
         self.digest = digest.hexdigest()
         self._faces = {family: hb.Face(content) for family, content in data.items()}
         self._coverage = {family: frozenset(face.unicodes) for family, face in self._faces.items()}
-        self._fonts: dict[tuple[str, int], Font] = {}
+        self._fonts: dict[tuple[str, int, float], Font] = {}
 
     @property
     def families(self) -> tuple[str, ...]:
         return tuple(self._faces)
 
-    def font(self, family: str, weight: int) -> Font:
-        key = (family, weight)
+    def font(self, family: str, weight: int, optical_size: float = DISPLAY_OPTICAL_SIZE) -> Font:
+        """`optical_size` picks sturdier, wider set letters for small text where a face has that axis."""
+        key = (family, weight, optical_size)
         if key not in self._fonts:
-            self._fonts[key] = Font(family, self._faces[family], weight, self._coverage[family])
+            coverage = self._coverage[family]
+            self._fonts[key] = Font(family, self._faces[family], weight, optical_size, coverage)
         return self._fonts[key]
 
-    def stack(self, family: str, weight: int) -> FontStack:
+    def stack(self, family: str, weight: int, optical_size: float = DISPLAY_OPTICAL_SIZE) -> FontStack:
         """`family` first, then every other one, so that whatever any face covers can be set."""
         others = [name for name in (DEFAULT_FAMILY, *self.families) if name != family]
-        return [self.font(name, weight) for name in dict.fromkeys([family, *others])]
+        return [self.font(name, weight, optical_size) for name in dict.fromkeys([family, *others])]
 
 
 def _bundled_file(family: str) -> Path:

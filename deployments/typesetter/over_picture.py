@@ -34,7 +34,7 @@ from deployments.typesetter.style import Style, inks, paragraphs, resolve_style
 PLATE_KINDS = frozenset({Kind.BADGE, Kind.PILL, Kind.BUTTON, Kind.LABEL})
 
 _MARGIN_RATIO = 0.07
-_REGION_HEIGHT_RATIO = 0.36
+_REGION_HEIGHT_RATIO = 0.3
 _PLATE_RATIO = 0.46
 _BUSY_EDGE = 0.03
 _BUSY_SCRIM_RATIO = 0.35
@@ -68,7 +68,7 @@ def compose_over(
         scene = _plate_over(picture, layout, seed, unrest, library, brands)
         contrast = min(worst_contrast(ink, scene.fills) for ink in set(scene.text.inks.values()))
         return OverPicture(scene, picture, 0.0, contrast)
-    style = resolve_style(layout, library, brands)
+    style = resolve_style(layout, library, brands, min(picture.shape[:2]))
     region, anchor = calm_region(unrest, picture.shape[1], picture.shape[0], layout.anchor)
     scene = at_legible_scale(lambda small: _words(picture, layout, style, brands, region, anchor, small))
     return _shaded(scene, picture, style, anchor, unrest)

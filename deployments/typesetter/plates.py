@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deployments import errors
 from deployments.typesetter.colour import WHITE, Colour, lighter
 from deployments.typesetter.fitting import Block, Paragraph, fit
 from deployments.typesetter.icons import VIEW_BOX
@@ -64,6 +65,8 @@ def plate_scene(
         if plate.width <= area.width and plate.height <= area.height:
             break
         box = box.inset(box.width * 0.04, box.height * 0.04)
+    else:
+        raise errors.InvalidRequest("the words do not fit the corners: ask for a larger image", "size")
     plate = _anchored(plate, area, anchor)
     shades = style.ramp()
     radius = style.radius_ratio * min(plate.width, plate.height)
@@ -152,7 +155,7 @@ def _draw_plate(
     line = max(1.0, side * 0.006)
     drawn = [gradient("plate", *shades)]
     if kind is Kind.LABEL:
-        return [*drawn, *_tag(plate, radius, side * 0.03)]
+        return [*drawn, *_tag(plate, radius, side * 0.03, lighter(shades[0], -0.09))]
     drawn.append(shadow(rounded_rect(plate, radius, "none"), side * 0.03))
     if kind is Kind.BUTTON:
         lip = Rect(plate.x, plate.y + line * 2, plate.width, plate.height)
@@ -165,8 +168,8 @@ def _draw_plate(
     return drawn
 
 
-def _tag(plate: Rect, radius: float, depth: float) -> list[str]:
-    """A price tag: pointed to the left, with a hole."""
+def _tag(plate: Rect, radius: float, depth: float, eyelet: Colour) -> list[str]:
+    """A price tag: pointed to the left, with an eyelet."""
     nose = min(plate.height * 0.3, plate.width * 0.2)
     r = min(radius, plate.height * 0.2)
     middle = plate.y + plate.height / 2
@@ -176,13 +179,12 @@ def _tag(plate: Rect, radius: float, depth: float) -> list[str]:
         f"Q{plate.right:.2f} {plate.bottom:.2f} {plate.right - r:.2f} {plate.bottom:.2f}"
         f"H{plate.x + nose:.2f}L{plate.x:.2f} {middle:.2f}Z"
     )
-    hole = min(plate.height * 0.07, nose * 0.28)
-    cx = plate.x + nose * 0.75
-    arc = f"a{hole:.2f} {hole:.2f} 0 1 0"
-    ring = f"M{cx - hole:.2f} {middle:.2f}{arc} {2 * hole:.2f} 0{arc} {-2 * hole:.2f} 0Z"
+    hole = min(plate.height * 0.07, nose * 0.26)
+    ring = f'cx="{plate.x + nose * 0.72:.2f}" cy="{middle:.2f}" r="{hole:.2f}"'
     return [
         shadow(f'<path fill="none" d="{outline}"/>', depth),
-        f'<path fill="url(#plate)" fill-rule="evenodd" d="{outline}{ring}"/>',
+        f'<path fill="url(#plate)" d="{outline}"/>',
+        f'<circle {ring} fill="{eyelet.hex}"/>',
     ]
 
 

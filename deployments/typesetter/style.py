@@ -16,10 +16,17 @@ from deployments.typesetter.colour import (
     worst_contrast,
 )
 from deployments.typesetter.fitting import Paragraph
-from deployments.typesetter.fonts import DEFAULT_FAMILY, FontLibrary, FontStack
+from deployments.typesetter.fonts import (
+    DEFAULT_FAMILY,
+    DISPLAY_OPTICAL_SIZE,
+    TEXT_OPTICAL_SIZE,
+    FontLibrary,
+    FontStack,
+)
 from deployments.typesetter.icons import icon_body
 from deployments.typesetter.layout import Corner, Kind, Layout, Line, Role
 
+_SMALL_SIDE_PX = 256
 _DEFAULT_FILL: Mapping[Kind, str] = {
     Kind.BADGE: "blue",
     Kind.PILL: "indigo",
@@ -75,8 +82,8 @@ class Style:
         return self.fill, self.fill
 
 
-def resolve_style(layout: Layout, library: FontLibrary, brands: Mapping[str, BrandKit]) -> Style:
-    """Raises InvalidRequest for a name nobody knows, with the choices."""
+def resolve_style(layout: Layout, library: FontLibrary, brands: Mapping[str, BrandKit], side: int) -> Style:
+    """`side` is the canvas's shorter one, px. Raises InvalidRequest for an unknown name, with the choices."""
     brand = _brand(layout.brand, brands)
     family = layout.font or brand.file.font or _DEFAULT_FAMILY.get(layout.kind, DEFAULT_FAMILY)
     if family not in library.families:
@@ -97,8 +104,10 @@ def resolve_style(layout: Layout, library: FontLibrary, brands: Mapping[str, Bra
         page=_colour("page", page, brand) if page else None,
         radius_ratio=_radius_ratio(layout, brand),
         padding_ratio=brand.file.padding_ratio,
-        title=library.stack(family, weight),
-        body=library.stack(brand.file.font or layout.font or DEFAULT_FAMILY, 500),
+        title=library.stack(
+            family, weight, TEXT_OPTICAL_SIZE if side <= _SMALL_SIDE_PX else DISPLAY_OPTICAL_SIZE
+        ),
+        body=library.stack(brand.file.font or layout.font or DEFAULT_FAMILY, 500, TEXT_OPTICAL_SIZE),
         icon=icon_body(layout.icon) if layout.icon else None,
         logo_svg=brand.logo_svg,
     )

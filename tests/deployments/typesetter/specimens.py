@@ -21,6 +21,7 @@ from deployments.typesetter.layout import Kind, Layout, Line
 from deployments.typesetter.scene import Scene, to_svg
 
 SIDES = (128, 192, 256, 384, 512, 768, 1024)
+CANVASES = [(w, h) for w in SIDES for h in SIDES if h <= 2 * w <= 8 * h]
 FILLS = (
     "green",
     "red",
@@ -38,9 +39,10 @@ FILLS = (
 MAX_CHARACTERS = 60
 
 WORDS = {
-    "latin": "Sale New Free Summer Winter Limited Offer Save Today Only Members Best Price Download Weekend Family "
-    "Ticket Garden Music Fresh Coffee Premium Support Launch Early Access Final Hours Travel Light Power",
-    "german": "Jetzt Günstig Größe Schlußverkauf Für Alle Öffnung Übersicht Straße Käse Brötchen Frühling Angebot",
+    "latin": "Sale New Free Summer Winter Limited Offer Save Today Only Members Best Price Download Weekend "
+    "Family Ticket Garden Music Fresh Coffee Premium Support Launch Early Access Final Hours Travel Light Power",
+    "german": "Jetzt Günstig Größe Schlußverkauf Für Alle Öffnung Übersicht Straße Käse Brötchen Frühling "
+    "Angebot",
     "greek": "Προσφορά Καλοκαίρι Σήμερα Δωρεάν Νέο Έκπτωση Μουσική Καφές Ταξίδι Αθήνα",
     "cyrillic": "Скидка Новинка Сегодня Лето Бесплатно Музыка Кофе Путешествие Цена Зима Ёлка Щука",
     "arabic": "خصم اليوم جديد مجاني عرض الصيف موسيقى قهوة سفر لفترة محدودة",
@@ -82,7 +84,7 @@ def specimens(count: int, seed: int = 1) -> Iterator[Specimen]:
         script = scripts[index % len(scripts)]
         text = _text(chance, script, target=1 + (index * 7) % MAX_CHARACTERS)
         kind = kinds[(index // len(scripts)) % len(kinds)]
-        width, height = chance.choice(SIDES), chance.choice(SIDES)
+        width, height = chance.choice(CANVASES)
         yield Specimen(text, script, kind, chance.choice(FILLS), width, height)
 
 
