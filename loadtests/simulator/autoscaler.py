@@ -7,6 +7,7 @@ holds it to Ray's own DeploymentAutoscalingState. Ray's names for these function
 version is pinned.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray.serve import autoscaling_policy as ray_policy
-from ray.serve._private.autoscaling_state import _resolve_policy_callable
 from ray.serve._private.common import DeploymentID
 from ray.serve._private.constants import RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
@@ -78,7 +78,10 @@ class Autoscaler:
         )
         self.push_interval_s = config.metrics_interval_s
         self._id = DeploymentID(name, "simulated")
-        self._policy = ray_policy._apply_autoscaling_config(_resolve_policy_callable(config.policy))
+        policy = config.policy.get_policy()
+        if inspect.isclass(policy):
+            policy = policy(**config.policy.policy_kwargs)
+        self._policy = ray_policy._apply_autoscaling_config(policy)
         self._metrics = metrics
         self._state: dict[str, Any] = {}
         self._samples: list[Sample] = []

@@ -106,13 +106,16 @@ class StepEngine:
         cap = self._costs.max_batch
         if count < cap and len(shapes) == 1:
             return 0.0
-        return self.work_s()
+        return self._steps_s() / cap
 
     def work_s(self) -> float:
-        """Predicted time to end all work here, if it ran in full batches."""
-        cap = self._costs.max_batch
-        batch = min(cap, len(self._jobs))
-        return sum(job.steps_left * self._costs.step_s(job.shape, batch) for job in self._jobs) / cap
+        """Predicted time to end all work here, in batches as large as there are jobs for."""
+        return self._steps_s() / max(1, min(self._costs.max_batch, len(self._jobs)))
+
+    def _steps_s(self) -> float:
+        """The time of every step of every job, as if each job had its batch to itself."""
+        batch = min(self._costs.max_batch, len(self._jobs))
+        return sum(job.steps_left * self._costs.step_s(job.shape, batch) for job in self._jobs)
 
     def _begin(self, now_s: float) -> list[Job]:
         if not self._jobs:

@@ -7,34 +7,18 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from deployments.engine.work import Shape
 from loadtests.simulator.autoscaler import ray_policies_on
 from loadtests.simulator.deployment import Deployment, Gpus, Phase, Replica
 from loadtests.simulator.engine import Job
+from loadtests.simulator.flight import Flight, asset_request
 from loadtests.simulator.result import OK, Result, Rows
 from loadtests.simulator.world import World
 from loadtests.workload import Call
 from routing.fallback import next_plan
 from routing.types import AssetRequest, Decision, ModelState, Outcome, Plan, Snapshot
-
-_AUTO_SIZES = (None, "auto")
-
-
-@dataclass(slots=True)
-class Flight:
-    """A request on its way. `waiting_for` counts the images of the present stage that are not there yet."""
-
-    call: Call
-    decision: Decision
-    deadline_s: float | None
-    plan: Plan | None = None
-    stage: int = 0
-    waiting_for: int = 0
-    attempt: int = 0
-    failed: list[tuple[Plan, Outcome]] = field(default_factory=list)
 
 
 class Simulation:
@@ -131,7 +115,7 @@ class Simulation:
         if decision is None:
             request = self._requests.get(key)
             if request is None:
-                request = self._requests[key] = _asset_request(call)
+                request = self._requests[key] = asset_request(call)
             decision = self._decisions[key] = self._engine.decide(request, self._snapshot, self._now_s)
         return decision
 
@@ -303,22 +287,3 @@ class Simulation:
 
 def simulate(world: World, calls: Iterable[Call], duration_s: float, seed: int = 0) -> Result:
     return Simulation(world, seed).run(calls, duration_s)
-
-
-def _asset_request(call: Call) -> AssetRequest:
-    shot = call.shot
-    width = height = None
-    if shot.size not in _AUTO_SIZES:
-        assert shot.size is not None
-        width, height = (int(side) for side in shot.size.split("x"))
-    return AssetRequest(
-        prompt=call.prompt,
-        asset=shot.asset,
-        model=shot.model or "auto",
-        width=width,
-        height=height,
-        quality=shot.quality,
-        n=shot.n,
-        steps=shot.steps,
-        max_latency_ms=shot.max_latency_ms,
-    )

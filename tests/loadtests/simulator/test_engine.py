@@ -89,6 +89,15 @@ def test_a_job_that_cannot_be_in_time_is_refused_when_that_is_known():
     assert hopeless == [(0, 0.0, False)]
 
 
+def test_work_is_what_a_lone_job_takes_and_less_for_each_in_company():
+    engine = StepEngine(costs(max_batch=4), RULES)
+    engine.add(job(0, 0.0, SMALL, 10, None), 0.0)
+    lone_s = 10 * (0.013 + 0.04 * 0.262144)
+    assert engine.work_s() == pytest.approx(lone_s)
+    engine.add(job(1, 0.0, SMALL, 10, None), 0.0)
+    assert lone_s < engine.work_s() < 2 * lone_s
+
+
 def test_backlog_is_none_while_the_batch_has_room():
     engine = StepEngine(costs(max_batch=2), RULES)
     assert engine.backlog_s() == 0

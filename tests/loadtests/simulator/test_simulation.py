@@ -41,9 +41,9 @@ def run(text, shots, rps, duration_s, seed=1, spacing=Spacing.POISSON):
 
 def test_a_lone_server_waits_as_queueing_theory_says():
     """Pollaczek-Khinchine for fixed service times: mean wait = s * load / (2 * (1 - load))."""
-    result = run(ONE, [Shot("x", ["y"])], rps=7, duration_s=10_000)
+    result = run(ONE, [Shot("x", ["y"])], rps=7, duration_s=4_000)
     wait_ms = result.requests.latency_ms.mean() - 100
-    assert wait_ms == pytest.approx(100 * 0.7 / (2 * 0.3), rel=0.05)
+    assert wait_ms == pytest.approx(100 * 0.7 / (2 * 0.3), rel=0.1)
 
 
 def test_every_call_ends_once_and_the_same_seed_gives_the_same_result():
