@@ -130,7 +130,8 @@ def _cumulative(latency: Mapping[str, Any], about: int = 400) -> list[Point]:
     kept = points[:: max(1, len(points) // about)]
     if points and kept[-1] != points[-1]:
         kept.append(points[-1])
-    return [(value_ms, share * 100) for value_ms, share in kept]
+    start: list[Point] = [(points[0][0], 0.0)] if points else []
+    return start + [(value_ms, share * 100) for value_ms, share in kept]
 
 
 def _outcomes(summary: Summary) -> str:

@@ -124,8 +124,11 @@ class Result:
         """As `loadtests.summary.summarize` has it, with `replicas` and `gpu_s` besides."""
         facts = RunFacts("simulation", name, time.time(), self.duration_s, self.duration_s, seed)
         document = summarize(facts, self.tally())
-        lines = self.replicas.items()
-        document["replicas"] = {model: [list(point) for point in line] for model, line in lines}
+        document["replicas"] = {
+            # The last count holds to the end.
+            model: [*map(list, line), [self.duration_s, line[-1][1]]]
+            for model, line in self.replicas.items()
+        }
         document["gpu_s"] = dict(self.gpu_s)
         return document
 

@@ -39,6 +39,7 @@ def test_a_simulation_is_printed_and_written(files, tmp_path):
     summary = json.loads(out.read_text())
     assert summary["total"]["offered"] > 500
     assert summary["replicas"]["only"][0] == [0.0, 1]
+    assert summary["replicas"]["only"][-1][0] >= 300
     assert "Replicas over time" in page.read_text()
     assert "GPU hours" in result.output
 
