@@ -7,7 +7,7 @@ from ray import serve as ray_serve
 
 from deployments.bind import EAGER_ROUTING, QUIET, bind_model, scaling_options
 from deployments.telemetry import ProcessTelemetry
-from serve.config import AppConfig
+from serve.config import AppConfig, Auth
 from serve.router import Router
 from serve.settings import read_settings
 
@@ -19,6 +19,7 @@ def build_app(config: AppConfig) -> ray_serve.Application:
 
     `serve deploy` calls this with the config file's `args:`; `atelier up` calls it with a loaded config.
     """
+    config = with_environment(config)
     process = process_telemetry(config)
     models = {name: bind_model(name, spec, process) for name, spec in config.models.items()}
     router = config.router
@@ -32,6 +33,13 @@ def build_app(config: AppConfig) -> ray_serve.Application:
         **scaling_options(router.autoscaling),
     )(ray_serve.ingress()(Router))
     return deployment.bind(config, models, process)
+
+
+def with_environment(config: AppConfig) -> AppConfig:
+    """The config with what it leaves to the environment filled in."""
+    if config.auth.keys_file is not None:
+        return config
+    return config.model_copy(update={"auth": Auth(keys_file=read_settings().api_keys_file)})
 
 
 def process_telemetry(config: AppConfig) -> ProcessTelemetry:

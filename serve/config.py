@@ -67,6 +67,13 @@ class FileStore(ClosedModel):
     public_base_url: str | None = None
 
 
+class Auth(ClosedModel):
+    """`keys_file` holds hashed API keys (see `atelier key`); unset, the environment's
+    ATELIER_API_KEYS_FILE counts; without either, everybody may call."""
+
+    keys_file: str | None = None
+
+
 class Telemetry(ClosedModel):
     """Unset values come from the environment (OTEL_EXPORTER_OTLP_ENDPOINT, ATELIER_LOG_LEVEL)."""
 
@@ -81,6 +88,7 @@ class AppConfig(ClosedModel):
     policy: PolicySource
     router: RouterSpec = RouterSpec()
     limits: Limits = Limits()
+    auth: Auth = Auth()
     files: FileStore = FileStore()
     telemetry: Telemetry = Telemetry()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from deployments.client import ModelClient
 from routing.budget import Deadline
+from routing.limits import LimitLedger
 from routing.store import ActivePolicy, PolicyStore
 from routing.types import AssetRequest, Decision, NoRoute, Outcome, Snapshot, UnknownModel
 from serve import telemetry
@@ -17,6 +18,7 @@ from serve.chain import Chain
 from serve.errors import ApiError, bad_request, from_outcome
 from serve.fleet import Fleet
 from serve.jobs import Answer, ImageJob
+from serve.ledger import Delivered
 from serve.metrics import NoObserver, Observer
 from serve.rasters import RasterLibrary
 from serve.receipts import ImageOutcome, receipt
@@ -36,6 +38,7 @@ class Dispatcher:
         rasters: RasterLibrary,
         default_budget_ms: float | None = None,
         observer: Observer | None = None,
+        delivered: Delivered | None = None,
     ) -> None:
         self._policies = policies
         self._clients = clients
@@ -43,6 +46,8 @@ class Dispatcher:
         self._rasters = rasters
         self._default_budget_ms = default_budget_ms
         self._observer = observer or NoObserver()
+        self._delivered = delivered or Delivered()
+        self._limits = LimitLedger()
 
     async def dispatch(self, job: ImageJob) -> Answer:
         """Raises ApiError when an image cannot be answered for one of the seeds."""
@@ -50,7 +55,7 @@ class Dispatcher:
         try:
             if not decision.chain and decision.raster is None:
                 raise _refused(decision)
-            outcomes = await self._images(job, decision)
+            outcomes = await self._limited(job, decision)
         except ApiError as error:
             self._observer.refused(decision.route, error.code, _elapsed_ms(job))
             raise
@@ -58,6 +63,7 @@ class Dispatcher:
             images=tuple(outcome.image for outcome in outcomes),
             receipt=receipt(job.request_id, decision, outcomes, _elapsed_ms(job)),
         )
+        self._delivered.add(job.request_id, decision)
         self._observer.finished(answer.receipt)
         return answer
 
@@ -73,6 +79,19 @@ class Dispatcher:
             if decision.chain:
                 span.set_attribute(telemetry.ATTR_PREDICTED_MS, decision.chain[0].predicted_ms)
         return decision
+
+    async def _limited(self, job: ImageJob, decision: Decision) -> list[ImageOutcome]:
+        """Runs the job while it counts against the limits of its route and tenant."""
+        reached = self._limits.admit(decision.limits, time.monotonic())
+        if reached is not None:
+            raise from_outcome(Outcome.REFUSED_CAPACITY, str(reached), reached.retry_after_s)
+        cost_usd = 0.0
+        try:
+            outcomes = await self._images(job, decision)
+            cost_usd = sum(stage.cost_usd for outcome in outcomes for stage in outcome.stages)
+            return outcomes
+        finally:
+            self._limits.finished(decision.limits, cost_usd, time.monotonic())
 
     async def _images(self, job: ImageJob, decision: Decision) -> list[ImageOutcome]:
         budget_ms = self._default_budget_ms if decision.budget_ms is None else decision.budget_ms

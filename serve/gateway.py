@@ -14,7 +14,9 @@ from typing import Any
 from fastapi import FastAPI
 
 from deployments.client import ModelClient
+from routing.feedback import FeedbackBook
 from serve.api.catalog import catalog_router
+from serve.api.feedback import feedback_router
 from serve.api.fleet import fleet_router
 from serve.api.health import health_router
 from serve.api.images import images_router
@@ -24,6 +26,8 @@ from serve.dispatch import Dispatcher
 from serve.files import ImageFiles
 from serve.fleet import Fleet
 from serve.http import build_http
+from serve.keys import KeyRing
+from serve.ledger import Delivered
 from serve.metrics import NoObserver, Observer
 from serve.policy_source import PolicyWatch, open_store
 from serve.rasters import RasterLibrary
@@ -48,6 +52,7 @@ class Gateway:
         self._policies = open_store(config)
         self._fleet = Fleet(facts, _scale_to_zero(config))
         self._files = ImageFiles(config.files.url, config.files.ttl_s)
+        delivered = Delivered()
         self.dispatcher = Dispatcher(
             self._policies,
             clients,
@@ -55,6 +60,7 @@ class Gateway:
             RasterLibrary(_policy_folder(config)),
             config.limits.default_max_latency_ms,
             self._observer,
+            delivered,
         )
         self.app: FastAPI = build_http(
             [
@@ -62,9 +68,11 @@ class Gateway:
                 catalog_router(config.models, self._policies),
                 policy_router(self._policies),
                 fleet_router(self._fleet),
+                feedback_router(FeedbackBook(), delivered),
                 health_router(self._policies, self._fleet),
             ],
             config.limits,
+            KeyRing(config.auth.keys_file) if config.auth.keys_file else None,
             self._lifespan,
         )
 

@@ -17,6 +17,8 @@ from starlette.types import ASGIApp
 
 from serve.config import Limits
 from serve.errors import INTERNAL, ApiError, bad_request
+from serve.keys import KeyRing
+from serve.middleware.auth import AuthMiddleware
 from serve.middleware.body_limit import BodyLimitMiddleware
 from serve.middleware.request_id import RequestIdMiddleware
 from serve.middleware.tracing import TracingMiddleware
@@ -26,7 +28,12 @@ logger = logging.getLogger("atelier.http")
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 
 
-def build_http(routers: list[APIRouter], limits: Limits, lifespan: Lifespan | None = None) -> FastAPI:
+def build_http(
+    routers: list[APIRouter],
+    limits: Limits,
+    keys: KeyRing | None = None,
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
     app = FastAPI(
         title="Atelier",
         version=version("atelier-serve"),
@@ -42,13 +49,14 @@ def build_http(routers: list[APIRouter], limits: Limits, lifespan: Lifespan | No
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(Exception, _unexpected)
-    _wrap(app, limits)
+    _wrap(app, limits, keys)
     return app
 
 
-def _wrap(app: FastAPI, limits: Limits) -> None:
-    """Outermost last: a request gets its id, then its span, then has its body read."""
+def _wrap(app: FastAPI, limits: Limits, keys: KeyRing | None) -> None:
+    """Outermost last: a request gets its id, its span and its tenant, then has its body read."""
     app.add_middleware(BodyLimitMiddleware, max_bytes=limits.max_body_bytes)
+    app.add_middleware(AuthMiddleware, keys=keys)
     app.add_middleware(TracingMiddleware)
     app.add_middleware(RequestIdMiddleware)
 

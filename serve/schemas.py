@@ -50,6 +50,20 @@ class ImageGenerationRequest(Wire):
     atelier: AtelierOptions = AtelierOptions()
 
 
+class FeedbackRequest(Wire):
+    """POST /v1/feedback. `receipt_id` is the receipt's `request_id`; `minutes` is what the fix took."""
+
+    receipt_id: Annotated[str, Field(min_length=1, max_length=128)]
+    verdict: Literal["accepted", "fixed"]
+    minutes: Annotated[float, Field(ge=0, le=10_000)] = 0.0
+
+
+class RollbackRequest(Wire):
+    """POST /v1/policy/rollback. `version` is one of those that /v1/policy lists."""
+
+    version: Annotated[str, Field(min_length=1, max_length=64)]
+
+
 class Substitution(Wire):
     """A candidate that did not answer, and why."""
 

@@ -34,7 +34,7 @@ def images_router(
         "/v1/images/generations", response_model=ImagesResponse, responses=_ERRORS, summary="Create images"
     )
     async def generate(body: ImageGenerationRequest, request: Request) -> Response:
-        job = job_from(body, limits, request.state.request_id, request.state.arrived_s)
+        job = job_from(body, limits, request.state.request_id, request.state.arrived_s, request.state.tenant)
         answer = await dispatcher.dispatch(job)
         with telemetry.tracer.start_as_current_span(telemetry.SPAN_RESPOND):
             if body.response_format == "url":
@@ -59,7 +59,13 @@ def images_router(
     return router
 
 
-def job_from(body: ImageGenerationRequest, limits: Limits, request_id: str, arrived_s: float) -> ImageJob:
+def job_from(
+    body: ImageGenerationRequest,
+    limits: Limits,
+    request_id: str,
+    arrived_s: float,
+    tenant: str | None = None,
+) -> ImageJob:
     """The checked job. Raises ApiError naming the field that is wrong."""
     options = body.atelier
     prompt = _prompt(body.prompt, limits)
@@ -74,6 +80,7 @@ def job_from(body: ImageGenerationRequest, limits: Limits, request_id: str, arri
             prompt=prompt,
             asset=options.asset,
             model=body.model or "auto",
+            tenant=tenant,
             width=width,
             height=height,
             quality=None if body.quality == "auto" else body.quality,

@@ -1,10 +1,12 @@
-"""GET /v1/policy: which policy is in force, and what became of the texts offered since."""
+"""The policy in force: which it is, what became of the texts offered since, and the way back."""
 
 from collections.abc import Mapping
 
 from fastapi import APIRouter
 
-from routing.store import PolicyStore
+from routing.store import PolicyStore, UnknownVersion
+from serve.errors import ApiError
+from serve.schemas import RollbackRequest
 
 
 def policy_router(policies: PolicyStore) -> APIRouter:
@@ -12,6 +14,14 @@ def policy_router(policies: PolicyStore) -> APIRouter:
 
     @router.get("/v1/policy", summary="The routing policy in force")
     async def policy() -> Mapping[str, object]:
+        return policies.describe()
+
+    @router.post("/v1/policy/rollback", summary="Put an earlier version in force on this router")
+    async def rollback(body: RollbackRequest) -> Mapping[str, object]:
+        try:
+            policies.rollback(body.version)
+        except UnknownVersion as error:
+            raise ApiError(404, "unknown_policy_version", str(error), param="version") from None
         return policies.describe()
 
     return router

@@ -8,6 +8,8 @@ import click
 _COMMANDS = {
     "up": ("serve.cli.up", "up"),
     "policy": ("serve.cli.policy", "policy"),
+    "key": ("serve.cli.key", "key"),
+    "simulate": ("serve.cli.simulate", "simulate"),
     "loadtest": ("serve.cli.loadtest", "loadtest"),
 }
 

@@ -34,6 +34,7 @@ console = Console(highlight=False)
 @click.option(
     "--demo", type=click.Path(file_okay=False, path_type=Path), help="Render samples into this folder."
 )
+@click.option("--allow-anonymous", is_flag=True, help="Listen beyond this machine without API keys.")
 @click.option("--exit-after-demo", is_flag=True, help="Stop when the samples are rendered.")
 @click.option(
     "--ready-timeout-s", default=300.0, show_default=True, help="How long models may take to start."
@@ -44,6 +45,7 @@ def up(
     port: int | None,
     demo: Path | None,
     exit_after_demo: bool,
+    allow_anonymous: bool,
     ready_timeout_s: float,
 ) -> None:
     """Start Ray Serve here, wait until every model is ready, and serve until Ctrl-C."""
@@ -58,6 +60,7 @@ def up(
         raise click.ClickException(str(error)) from None
     host = host or settings.host or "127.0.0.1"
     port = port or settings.port or 8000
+    _check_exposure(host, config.auth.keys_file or settings.api_keys_file, allow_anonymous)
     _check_port(host, port)
     _check_disk()
     with _stop_on_signal() as stop, serving(config, host, port, console, ready_timeout_s, stop):
@@ -89,6 +92,16 @@ def _stop_on_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _check_exposure(host: str, keys_file: str | None, allow_anonymous: bool) -> None:
+    """Without keys anybody who reaches the port may use the GPUs."""
+    loopback = host == "localhost" or host.startswith("127.") or host == "::1"
+    if not loopback and keys_file is None and not allow_anonymous:
+        raise click.ClickException(
+            f"{host} can be reached by others and no API keys are set: set ATELIER_API_KEYS_FILE (make a key "
+            "with `atelier key TENANT`), or say --allow-anonymous"
+        )
 
 
 def _check_port(host: str, port: int) -> None:
