@@ -13,10 +13,10 @@ from loadtests.tally import Group
 
 
 def live_view(total: Group, elapsed_s: float, schedule_s: float, expected: int | None) -> RenderableType:
-    line = Table.grid(padding=(0, 2))
+    line = Table.grid(padding=(0, 1))
     line.add_row(
         f"{min(elapsed_s, schedule_s):.0f}/{schedule_s:.0f} s",
-        f"{total.offered}{f'/{expected}' if expected else ''} answered or given up",
+        f"{total.offered}{f'/{expected}' if expected else ''} calls",
         f"p50 {_ms(total.latency.quantile_ms(0.5))}",
         f"p99 {_ms(total.latency.quantile_ms(0.99))}",
         f"goodput {_percent(total.goodput_ratio)}",
