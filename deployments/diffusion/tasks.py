@@ -41,7 +41,7 @@ class Task:
         """Denoiser calls: an edit skips the first part of the schedule."""
         if self.kind is Kind.TEXT_TO_IMAGE:
             return self.steps
-        return max(1, min(int(self.steps * self.strength), self.steps))
+        return min(int(self.steps * self.strength), self.steps)
 
 
 def task_of(request: RenderRequest, spec: DiffusionSpec, size_multiple: int) -> Task:
@@ -68,6 +68,11 @@ def task_of(request: RenderRequest, spec: DiffusionSpec, size_multiple: int) -> 
     strength = spec.default_strength if request.strength is None else request.strength
     if not 0 < strength <= 1:
         raise errors.InvalidRequest(f"strength must be over 0 and at most 1, not {strength}", "strength")
+    if kind is not Kind.TEXT_TO_IMAGE and int(steps * strength) < 1:
+        raise errors.InvalidRequest(
+            f"an edit runs steps x strength steps, which must be at least 1, not {steps} x {strength:g}",
+            "strength",
+        )
     return Task(
         kind=kind,
         prompt=request.prompt,

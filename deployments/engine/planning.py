@@ -8,7 +8,7 @@ Filter, order, fill:
    on time [Moore 1968, "An n job, one machine sequencing algorithm for minimizing the number of late
    jobs"]. Given up before its first step means refused, early enough for a cheaper model; after it, the
    request runs on in what room is left.
-3. The earliest deadline leads. Slack (deadline - now - remaining time) orders as well on an idle machine,
+3. Suspects of a failed call lead, each alone, to be cleared or convicted. Then the earliest deadline leads. Slack (deadline - now - remaining time) orders as well on an idle machine,
    but under load it takes turns: a request that runs keeps its slack while the others lose theirs, so it
    is overtaken until all are late. benchmarks/engine_slo.py measures the three orders.
 4. Others of the leader's shape fill its batch up to the cap, as long as the leader is still on time at the
@@ -40,7 +40,9 @@ def plan(queue: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) ->
         refused += shed
     if not alive:
         return Plan(None, refused)
-    ordered = sorted(alive, key=lambda one: (one.number in given_up, *_rank(one, costs, now_s, rules)))
+    ordered = sorted(
+        alive, key=lambda one: (not one.alone, one.number in given_up, *_rank(one, costs, now_s, rules))
+    )
     return Plan(_fill(ordered, ordered[0].number in given_up, costs, now_s, rules), refused)
 
 

@@ -154,9 +154,9 @@ def test_a_deadline_that_cannot_be_met_is_refused_with_the_prediction(make_engin
 def test_running_out_of_memory_recomputes_no_step(make_engine: MakeEngine) -> None:
     denoiser = FakeDenoiser(fits=3)
     engine = make_engine(denoiser, max_batch=8)
-    submitted = [engine.submit(ask(f"{index}", steps=1 + index % 7)) for index in range(60)]
-    assert [result(one).output for one in submitted] == [f"{index}" for index in range(60)]
-    for index in range(60):
+    submitted = [engine.submit(ask(f"{index}", steps=1 + index % 7)) for index in range(500)]
+    assert [result(one).output for one in submitted] == [f"{index}" for index in range(500)]
+    for index in range(500):
         assert steps_of(f"{index}", denoiser) == 1 + index % 7
     assert max(map(len, denoiser.batches)) == 3
     assert denoiser.memory_freed > 0

@@ -152,9 +152,9 @@ def test_a_leader_short_of_time_takes_no_steady_company() -> None:
     assert (batch.numbers, batch.width) == ((1, 3), None)
 
 
-def test_a_suspect_runs_alone() -> None:
+def test_a_suspect_runs_alone_and_first() -> None:
     assert chosen(standing(1, alone=True), standing(2)) == (1,)
-    assert chosen(standing(1), standing(2, alone=True), standing(3)) == (1, 3)
+    assert chosen(standing(1), standing(2, alone=True), standing(3)) == (2,)
 
 
 def test_first_come_order_gives_nobody_up() -> None:

@@ -1,0 +1,176 @@
+"""Short requests beside long ones: the step engine against a pipeline behind Ray Serve's batching.
+
+Nine in ten requests take 4 steps, one takes 30. Baseline: the same diffusers pipeline behind
+`@ray_serve.batch`, each batch grouped by equal numbers of steps and run group after group. Both get the
+same requests at the same instants, at 70% of what the baseline can do, and once all at the same time.
+Runs Serve's own batching code without a cluster. Times are of a wall clock: ratios of one run count.
+
+    python -m benchmarks.engine_short_long
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import ray.serve.context
+import torch
+from diffusers import DiffusionPipeline
+from ray import serve as ray_serve
+
+from benchmarks.engine_workload import LONG_STEPS, SHORT_STEPS, poisson, quantile, short_and_long
+from deployments.diffusion.model import DiffusionModel
+from deployments.diffusion.spec import DiffusionSpec
+from deployments.diffusion.tiny import build_tiny
+from deployments.types import Pixels, RenderRequest
+
+SIZE, MAX_BATCH = 128, 8
+SATURATING, MEASURED, WARM_UP = 120, 300, 16
+LOAD = 0.7
+BARS = {
+    "p99 of short, baseline/engine": 5.0,
+    "throughput, engine/baseline": 1.0,
+    "p50 of long, engine/baseline": 1.3,
+}
+
+Render = Callable[[int, int], Awaitable[Pixels]]
+"""Steps and seed to pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    steps: int
+    latency_s: float
+
+
+class BatchedPipeline:
+    """What one writes today: a batch queue in front of a pipeline call."""
+
+    def __init__(self, folder: Path) -> None:
+        self._pipeline = DiffusionPipeline.from_pretrained(str(folder), local_files_only=True)
+        self._pipeline.set_progress_bar_config(disable=True)
+        self._thread = ThreadPoolExecutor(1)
+
+    @ray_serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=0.0)
+    async def render(self, asks: list[tuple[int, int]]) -> list[Pixels]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, asks)
+
+    def _run(self, asks: list[tuple[int, int]]) -> list[Pixels]:
+        made: dict[int, Pixels] = {}
+        for steps, group in groupby(
+            sorted(range(len(asks)), key=lambda i: asks[i][0]), key=lambda i: asks[i][0]
+        ):
+            members = list(group)
+            images = self._pipeline(
+                [_prompt(asks[index][1]) for index in members],
+                width=SIZE,
+                height=SIZE,
+                num_inference_steps=steps,
+                generator=[torch.Generator("cpu").manual_seed(asks[index][1]) for index in members],
+            ).images
+            made |= {index: np.asarray(image) for index, image in zip(members, images, strict=True)}
+        return [made[index] for index in range(len(asks))]
+
+
+def _prompt(seed: int) -> str:
+    return f"a red fox number {seed}"
+
+
+async def saturate(render: Render) -> float:
+    """Images a second when all requests are there at once."""
+    steps = short_and_long(SATURATING, seed=1)
+    started_s = time.perf_counter()
+    await asyncio.gather(*(render(count, seed) for seed, count in enumerate(steps)))
+    return SATURATING / (time.perf_counter() - started_s)
+
+
+async def serve_open_loop(render: Render, instants_s: Sequence[float], steps: Sequence[int]) -> list[Timing]:
+    """Requests come when they come, whatever has become of earlier ones; latency counts from then."""
+    started_s = time.perf_counter()
+
+    async def one(at_s: float, count: int, seed: int) -> Timing:
+        await asyncio.sleep(started_s + at_s - time.perf_counter())
+        await render(count, seed)
+        return Timing(count, time.perf_counter() - started_s - at_s)
+
+    return await asyncio.gather(
+        *(one(at_s, count, seed) for seed, (at_s, count) in enumerate(zip(instants_s, steps, strict=True)))
+    )
+
+
+async def measure(folder: Path) -> dict[str, dict[str, Any]]:
+    baseline = BatchedPipeline(folder)
+    model = DiffusionModel(
+        "bench",
+        DiffusionSpec(
+            kind="diffusion",
+            weights=str(folder),
+            default_width=SIZE,
+            default_height=SIZE,
+            default_guidance_scale=7.5,
+            max_batch=MAX_BATCH,
+        ),
+    )
+    await model.load()
+
+    async def by_step(steps: int, seed: int) -> Pixels:
+        ask = RenderRequest(f"{seed}", _prompt(seed), SIZE, SIZE, seed, steps=steps)
+        result = await model.render(ask)
+        assert isinstance(result.image, np.ndarray)
+        return result.image
+
+    async def by_batch(steps: int, seed: int) -> Pixels:
+        return await baseline.render((steps, seed))  # type: ignore[no-any-return, call-arg, arg-type]
+
+    ways: dict[str, Render] = {"@ray_serve.batch": by_batch, "step engine": by_step}
+    for render in ways.values():
+        await asyncio.gather(*(render(SHORT_STEPS, seed) for seed in range(WARM_UP)))
+    per_s = {name: await saturate(render) for name, render in ways.items()}
+    instants_s = poisson(LOAD * per_s["@ray_serve.batch"], MEASURED, seed=2)
+    steps = short_and_long(MEASURED, seed=3)
+    timings = {name: await serve_open_loop(render, instants_s, steps) for name, render in ways.items()}
+    await model.close()
+    return {name: {"per_s": per_s[name], "timings": timings[name]} for name in ways}
+
+
+def latencies(timings: Sequence[Timing], steps: int) -> list[float]:
+    return [timing.latency_s for timing in timings if timing.steps == steps]
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    # Serve's batching asks its replica how many requests may be open; there is no replica here.
+    ray.serve.context._INTERNAL_REPLICA_CONTEXT = SimpleNamespace(
+        app_name="bench",
+        deployment="pipeline",
+        replica_tag="0",
+        replica_id=SimpleNamespace(unique_id="0"),
+        _deployment_config=SimpleNamespace(max_ongoing_requests=SATURATING),
+    )
+    with TemporaryDirectory() as temporary:
+        results = asyncio.run(measure(build_tiny("sd", temporary)))
+    print(f"milliseconds, {MEASURED} requests at {LOAD:.0%} of the baseline's capacity")
+    print(f"{'':18} {'images/s':>8} {'short p50':>10} {'short p99':>10} {'long p50':>10} {'long p99':>10}")
+    cells: dict[str, tuple[float, ...]] = {}
+    for name, result in results.items():
+        short, long = (latencies(result["timings"], steps) for steps in (SHORT_STEPS, LONG_STEPS))
+        cells[name] = (result["per_s"], *(quantile(part, q) for part in (short, long) for q in (0.5, 0.99)))
+        print(
+            f"{name:18} {cells[name][0]:8.1f}"
+            + "".join(f" {value * 1000:10.0f}" for value in cells[name][1:])
+        )
+    old, new = cells.values()
+    ratios = (old[2] / new[2], new[0] / old[0], new[3] / old[3])
+    for (name, bar), ratio in zip(BARS.items(), ratios, strict=True):
+        print(f"{name}: {ratio:.2f} (wanted {'at most' if 'long' in name else 'at least'} {bar})")
+
+
+if __name__ == "__main__":
+    main()
