@@ -4,13 +4,16 @@ from typing import Annotated, assert_never
 
 from pydantic import Field
 
+from deployments.denoiser.spec import DenoiserSpec
 from deployments.diffusion.spec import DiffusionSpec
 from deployments.fakes import EchoSpec
 from deployments.model import Model
 from deployments.typesetter.spec import TypesetterSpec
 from deployments.upscaler.spec import UpscalerSpec
 
-ModelSpec = Annotated[DiffusionSpec | TypesetterSpec | UpscalerSpec | EchoSpec, Field(discriminator="kind")]
+ModelSpec = Annotated[
+    DiffusionSpec | TypesetterSpec | UpscalerSpec | DenoiserSpec | EchoSpec, Field(discriminator="kind")
+]
 
 
 def build_model(name: str, spec: ModelSpec) -> Model:
@@ -28,6 +31,10 @@ def build_model(name: str, spec: ModelSpec) -> Model:
             from deployments.upscaler.model import UpscalerModel
 
             return UpscalerModel(name, spec)
+        case DenoiserSpec():
+            from deployments.denoiser.model import DenoiserModel
+
+            return DenoiserModel(name, spec)
         case EchoSpec():
             from deployments.fakes import EchoModel
 

@@ -11,6 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from deployments.catalog import ModelSpec
+from deployments.denoiser.spec import DenoiserSpec
 from deployments.diffusion.spec import DiffusionSpec
 from deployments.fakes import EchoSpec
 from deployments.spec import Autoscaling, ClosedModel, ModelName
@@ -147,6 +148,12 @@ def _facts(name: str, spec: ModelSpec) -> ModelFacts:
                 capabilities=frozenset({Capability.UPSCALE}),
                 max_pixels=spec.max_pixels,
                 scale=spec.factor,
+                **common,
+            )
+        case DenoiserSpec():
+            return ModelFacts(
+                capabilities=frozenset({Capability.DENOISE}),
+                max_pixels=spec.max_pixels,
                 **common,
             )
         case EchoSpec():

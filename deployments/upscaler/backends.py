@@ -93,10 +93,11 @@ class Swin2srBackend:
 
 
 def _pixel_bytes(config: Any, item_bytes: int) -> float:
-    """Peak bytes for an input pixel: attention of a layer (scores, two masked copies, softmax), the token's
-    features in that layer, and the network's output. Checked by benchmarks/upscaler.py."""
+    """Peak bytes for an input pixel: attention of a layer (scores, their copies with position bias and masks,
+    softmax), the token's features in that layer, and the network's output. Checked by the benchmark.
+    """
     heads = max(config.num_heads)
-    attention = 4 * heads * config.window_size**2
+    attention = 6 * heads * config.window_size**2
     features = config.embed_dim * (8 + config.mlp_ratio)
     output = 3 * config.num_channels_out * config.upscale**2
     return float(item_bytes * (attention + features + output))

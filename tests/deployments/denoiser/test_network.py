@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from deployments.denoiser import network
+from deployments.denoiser.backend import DenoiserBackend
+from deployments.denoiser.network import ResidualDenoiser
+
+
+def test_untrained_it_is_the_identity() -> None:
+    pixels = torch.rand(2, 3, 16, 24)
+    assert torch.equal(ResidualDenoiser()(pixels), pixels)
+
+
+def test_it_is_small() -> None:
+    assert sum(tensor.numel() for tensor in ResidualDenoiser().parameters()) <= 200_000
+
+
+def test_output_depends_on_no_pixel_beyond_its_reach() -> None:
+    torch.manual_seed(0)
+    wild = ResidualDenoiser(8)
+    torch.nn.init.normal_(wild.last.weight)
+    pixels = torch.rand(1, 3, 64, 64)
+    changed = pixels.clone()
+    changed[..., 32, 32] += 1
+    with torch.inference_mode():
+        moved = (wild(pixels) != wild(changed)).any(1)[0].nonzero()
+    assert (moved - 32).abs().max() <= wild.reach + 1, "and the pixel beside it in its block of two"
+
+
+def test_weights_survive_the_disk(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    wild = ResidualDenoiser(8)
+    torch.nn.init.normal_(wild.last.weight)
+    network.save(wild, tmp_path)
+    pixels = torch.rand(1, 3, 16, 16)
+    assert torch.equal(network.load(tmp_path)(pixels), wild(pixels))
+    tiles = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    backend = DenoiserBackend(tmp_path)
+    assert np.array_equal(backend.compute(tiles), backend.compute(tiles))
+
+
+def test_another_architecture_is_refused(tmp_path: Path) -> None:
+    network.save(ResidualDenoiser(8), tmp_path)
+    (tmp_path / network.CONFIG_FILE).write_text('{"architecture": "Other"}')
+    with pytest.raises(ValueError, match="names architecture 'Other'"):
+        DenoiserBackend(tmp_path)
+    with pytest.raises(ValueError, match="not a folder"):
+        DenoiserBackend(tmp_path / "absent")
