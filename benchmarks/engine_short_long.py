@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -64,10 +63,8 @@ class BatchedPipeline:
 
     def _run(self, asks: list[tuple[int, int]]) -> list[Pixels]:
         made: dict[int, Pixels] = {}
-        for steps, group in groupby(
-            sorted(range(len(asks)), key=lambda i: asks[i][0]), key=lambda i: asks[i][0]
-        ):
-            members = list(group)
+        for steps in sorted({steps for steps, _ in asks}):
+            members = [index for index, ask in enumerate(asks) if ask[0] == steps]
             images = self._pipeline(
                 [_prompt(asks[index][1]) for index in members],
                 width=SIZE,

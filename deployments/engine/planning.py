@@ -8,9 +8,10 @@ Filter, order, fill:
    on time [Moore 1968, "An n job, one machine sequencing algorithm for minimizing the number of late
    jobs"]. Given up before its first step means refused, early enough for a cheaper model; after it, the
    request runs on in what room is left.
-3. Suspects of a failed call lead, each alone, to be cleared or convicted. Then the earliest deadline leads. Slack (deadline - now - remaining time) orders as well on an idle machine,
-   but under load it takes turns: a request that runs keeps its slack while the others lose theirs, so it
-   is overtaken until all are late. benchmarks/engine_slo.py measures the three orders.
+3. Suspects of a failed call lead, each alone, to be cleared or convicted. Then the earliest deadline leads.
+   Slack (deadline - now - remaining time) orders as well on an idle machine, but under load it takes turns:
+   a request that runs keeps its slack while the others lose theirs, so it is overtaken until all are late.
+   benchmarks/engine_slo.py measures the three orders.
 4. Others of the leader's shape fill its batch up to the cap, as long as the leader is still on time at the
    pace of the larger batch.
 """
