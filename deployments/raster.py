@@ -66,7 +66,7 @@ class RasterLibrary:
 
     @classmethod
     def load(cls, folder: Path, paths: Iterable[str] | None = None) -> "RasterLibrary":
-        """Reads and decodes `paths`, or every picture below `folder`. Raises ValueError naming the bad one."""
+        """Reads and decodes `paths`, or all below `folder`. Raises ValueError that names a bad one."""
         if not folder.is_dir():
             raise ValueError(f"the folder of raster assets {str(folder)!r} does not exist")
         if paths is None:

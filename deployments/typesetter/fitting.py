@@ -14,7 +14,7 @@ from deployments.typesetter.shaping import ShapedLine, clusters, shape_line
 
 LEGIBLE_SIZE_PX = 8.0
 _COMFORTABLE_SIZE_PX = 13.0
-_LINE_GAP_EM = 0.16
+_LINE_GAP_EM = 0.22
 _PARAGRAPH_GAP_EM = 0.55
 _SIZE_STEPS = 14
 

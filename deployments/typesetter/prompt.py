@@ -25,10 +25,13 @@ _SAYS = re.compile(
     r"|titled|labell?ed|captioned|text:|words:|title:)\s*:?\s+(.+)$",
     re.IGNORECASE | re.DOTALL,
 )
-_SAYS_BEFORE_QUOTE = re.compile(
-    r"\b(?:that\s+says?|which\s+says?|says|saying|that\s+reads?|reading|titled|labell?ed|captioned|called"
-    r"|with\s+(?:the\s+)?(?:text|words?|title|headline|caption|subtitle|slogan|label|lettering|subheading))"
-    r"\s*:?\s*(?=[,.;]|and\b|$|\s)",
+_MARK = "\0"
+_ABOUT_THE_MARK = re.compile(
+    r"(?:\b(?:(?:that|which)\s+(?:says?|reads?)|says|saying|reading|reads|titled|labell?ed|captioned|called|named"
+    r"|(?:and\s+)?with(?:\s+(?:the|an?))?(?:\s+(?:big|bold|small|large))?"
+    r"(?:\s+(?:text|words?|title|headline|caption|subtitle|slogan|label|lettering|subheading))?"
+    r"|and\s+(?:the|an?)\s+(?:text|words?|title|headline|caption|subtitle|slogan|label|subheading))\s*:?\s*)?"
+    rf"{_MARK}(?:\s*(?:,|&|and|or)?\s*{_MARK})*(?:\s+(?:on|in|over|across)\s+it\b)?",
     re.IGNORECASE,
 )
 _KIND_WORDS: tuple[tuple[str, Kind], ...] = (
@@ -111,8 +114,8 @@ def parse_prompt(
 def strip_text(prompt: str) -> str:
     """`prompt` without the words to be set, for a model that paints the picture under them."""
     if _QUOTED.search(prompt):
-        rest = _SAYS_BEFORE_QUOTE.sub(" ", _QUOTED.sub(" ", prompt))
-        rest = re.sub(r"\b(?:with|and|or)\s*(?=[,.;]|$)", " ", rest)
+        marked = _QUOTED.sub(_MARK, prompt.replace(_MARK, " "))
+        rest = _ABOUT_THE_MARK.sub(" ", marked)
     else:
         rest = _SAYS.sub(" ", prompt)
     rest = re.sub(r"\s+([,.;])", r"\1", re.sub(r"\s+", " ", rest))

@@ -25,6 +25,7 @@ _SCRIPTS = {
     "KATAKANA": "Kana",
     "CJK": "Kana",
 }
+_MAX_NAMED = 8
 _JOINING_SCRIPTS = frozenset({"Arab"})
 
 
@@ -77,24 +78,31 @@ def prepare(text: str) -> str:
 
 
 def missing_characters(text: str, stack: FontStack) -> list[str]:
-    """Those no font of the stack can draw, once each, in order."""
-    return [
-        character
-        for character in dict.fromkeys(text)
-        if character != "\n" and not _is_ignorable(character) and not any(f.covers(character) for f in stack)
-    ]
+    """What no font of the stack can draw, once each, in order.
+
+    A base and its marks must come from one font, or they would not meet: they are named together.
+    """
+    missing: dict[str, None] = {}
+    for start, end in clusters(text.replace("\n", " ")):
+        characters = [c for c in text[start:end] if c != "\n" and not _is_ignorable(c)]
+        if any(font.covers(characters) for font in stack):
+            continue
+        lacking = [c for c in characters if not any(font.covers(c) for font in stack)]
+        missing.update(dict.fromkeys(lacking or ["".join(characters)]))
+    return list(missing)
 
 
 def require_coverage(text: str, stack: FontStack) -> None:
     """Raises Unsupported, naming the characters that would come out as boxes."""
     missing = missing_characters(text, stack)
     if missing:
-        names = ", ".join(
-            f"{character} (U+{ord(character):04X} {unicodedata.name(character, 'unnamed')})"
-            for character in missing[:8]
-        )
-        more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+        names = ", ".join(f"{characters} ({_name(characters)})" for characters in missing[:_MAX_NAMED])
+        more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
         raise errors.Unsupported(f"no font of the typesetter has the characters {names}{more}", "prompt")
+
+
+def _name(characters: str) -> str:
+    return " with ".join(f"U+{ord(c):04X} {unicodedata.name(c, 'unnamed')}" for c in characters)
 
 
 def shape_line(

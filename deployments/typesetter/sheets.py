@@ -60,10 +60,10 @@ def poster_scene(
     block = fit(content, box.width, box.height - 0.05 * side, 0.3 * side, side_align)
     x, y = _position(block, box, anchor, default=Anchor.BOTTOM_LEFT, align=side_align)
     rule = 0.018 * side
-    if y - box.y > 3.5 * rule:
+    if y - box.y > 5.5 * rule:
         start = x if side_align != "right" else x + block.width - 0.16 * side
         start = x + block.width / 2 - 0.08 * side if side_align == "center" else start
-        drawn.append(rounded_rect(Rect(start, y - 2.6 * rule, 0.16 * side, rule * 0.7), rule, ink.hex))
+        drawn.append(rounded_rect(Rect(start, y - 4.4 * rule, 0.16 * side, rule * 0.7), rule, ink.hex))
     if icon_rect is not None and style.icon is not None:
         drawn.append(icon_svg(style.icon, icon_rect, ink, VIEW_BOX))
     fills = (*shades, *tints)

@@ -40,7 +40,8 @@ MAX_CHARACTERS = 60
 
 WORDS = {
     "latin": "Sale New Free Summer Winter Limited Offer Save Today Only Members Best Price Download Weekend "
-    "Family Ticket Garden Music Fresh Coffee Premium Support Launch Early Access Final Hours Travel Light Power",
+    "Family Ticket Garden Music Fresh Coffee Premium Support Launch Early Access Final Hours Travel Light "
+    "Power",
     "german": "Jetzt Günstig Größe Schlußverkauf Für Alle Öffnung Übersicht Straße Käse Brötchen Frühling "
     "Angebot",
     "greek": "Προσφορά Καλοκαίρι Σήμερα Δωρεάν Νέο Έκπτωση Μουσική Καφές Ταξίδι Αθήνα",
