@@ -14,7 +14,16 @@ from pydantic import Field
 from deployments import errors, images
 from deployments.model import PartialSink
 from deployments.spec import BaseSpec
-from deployments.types import EncodedImage, ModelLoad, Pixels, RenderRequest, RenderResult, StageReceipt
+from deployments.types import (
+    EncodedImage,
+    Encoding,
+    ModelLoad,
+    PartialImage,
+    Pixels,
+    RenderRequest,
+    RenderResult,
+    StageReceipt,
+)
 
 
 class EchoSpec(BaseSpec):
@@ -67,6 +76,10 @@ class EchoModel:
                 await self._work()
             finally:
                 self._slots.release()
+        if on_partial is not None:
+            preview = images.encode(self._pixels(request), Encoding())
+            for index in range(request.partial_images):
+                on_partial(PartialImage(index, preview))
         return self._result(request, (time.perf_counter() - started) * 1000)
 
     async def _work(self) -> None:

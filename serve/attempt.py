@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from opentelemetry.util.types import AttributeValue
 from deployments import errors
 from deployments import telemetry as replica_telemetry
 from deployments.client import ModelClient
+from deployments.model import PartialSink
 from deployments.types import (
     EncodedImage,
     Encoding,
@@ -23,10 +24,13 @@ from deployments.types import (
     StageReceipt,
 )
 from routing.budget import Deadline
-from routing.types import Outcome, Plan, PlannedStage
+from routing.types import Capability, Outcome, Plan, PlannedStage
 from serve import telemetry
 from serve.errors import outcome_of
 from serve.fleet import Fleet
+
+PREVIEWED = frozenset({Capability.GENERATE, Capability.EDIT})
+"""Stages that have something to show before they end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Attempt:
     image: Pixels | None
     mask: Mask | None
     options: Mapping[str, Any]
+    partial_images: int = 0
+    on_partial: PartialSink | None = None
 
 
 async def attempt(
@@ -90,7 +96,7 @@ async def _stage(
         request = _request(work, stage, pixels, last, remaining_ms)
         fleet.sent(stage, time.monotonic())
         try:
-            result = await _bounded(client, request, remaining_ms)
+            result = await _bounded(_call(client, request, work), remaining_ms)
         except errors.RenderError as error:
             fleet.failed(stage.model, outcome_of(error), time.monotonic())
             span.set_attribute(telemetry.ATTR_OUTCOME, error.code)
@@ -104,16 +110,27 @@ async def _stage(
         return result
 
 
-async def _bounded(client: ModelClient, request: RenderRequest, remaining_ms: float | None) -> RenderResult:
+async def _call(client: ModelClient, request: RenderRequest, work: Attempt) -> RenderResult:
+    if work.on_partial is None or not request.partial_images:
+        return await client.render(request)
+    async for event in client.stream(request):
+        if isinstance(event, RenderResult):
+            return event
+        work.on_partial(event)
+    raise errors.ModelFailed(f"model {client.name} ended its stream without an image")
+
+
+async def _bounded(call: Coroutine[Any, Any, RenderResult], remaining_ms: float | None) -> RenderResult:
     """The call, ended at the deadline even if the replica has stopped answering."""
     if remaining_ms is None:
-        return await client.render(request)
+        return await call
     if remaining_ms <= 0:
+        call.close()
         raise errors.DeadlineExceeded("no time was left for this stage")
     timeout = asyncio.timeout(remaining_ms / 1000)
     try:
         async with timeout:
-            return await client.render(request)
+            return await call
     except TimeoutError:
         if not timeout.expired():
             raise
@@ -138,6 +155,7 @@ def _request(
         lora=work.lora,
         deterministic=work.deterministic,
         priority=work.priority,
+        partial_images=work.partial_images if stage.capability in PREVIEWED else 0,
         encoding=work.encoding if last else None,
         options=work.options,
         deadline_unix_s=None if remaining_ms is None else now_unix_s + remaining_ms / 1000,

@@ -8,7 +8,8 @@ from opentelemetry import trace
 
 from deployments import errors
 from deployments.client import ModelClient
-from deployments.types import EncodedImage, StageReceipt
+from deployments.model import PartialSink
+from deployments.types import EncodedImage, PartialImage, StageReceipt
 from routing.budget import Deadline
 from routing.fallback import next_plan
 from routing.types import Decision, Outcome, Plan
@@ -26,7 +27,8 @@ RASTER_RESERVE_MS = 20.0
 
 @dataclass(slots=True)
 class Chain:
-    """The state of one image's way through `decision.chain`."""
+    """The state of one image's way through `decision.chain`. Once a preview was `shown`, what it promised
+    is delivered or the request fails: nothing else takes its place."""
 
     job: ImageJob
     decision: Decision
@@ -35,6 +37,8 @@ class Chain:
     clients: Mapping[str, ModelClient]
     fleet: Fleet
     rasters: RasterLibrary
+    on_partial: PartialSink | None = None
+    shown: bool = False
     failures: list[Failure] = field(default_factory=list)
 
     async def run(self) -> ImageOutcome:
@@ -68,8 +72,15 @@ class Chain:
             image=job.image,
             mask=job.mask,
             options=job.options,
+            partial_images=job.partial_images,
+            on_partial=None if self.on_partial is None else self._show,
         )
         return await attempt(work, self.clients, self.fleet)
+
+    def _show(self, partial: PartialImage) -> None:
+        assert self.on_partial is not None
+        self.shown = True
+        self.on_partial(partial)
 
     def _give_up_at(self, plan: Plan, now_s: float) -> Deadline:
         """When this attempt must end so that the next candidate still has the time it is predicted to
@@ -89,6 +100,8 @@ class Chain:
         """
         if type(error) is errors.InvalidRequest:
             raise bad_request(error.code, error.message, error.param) from None
+        if self.shown:
+            return None
         remaining_ms = self.deadline.remaining_ms(time.monotonic())
         after = self._next_plan(self._tried(), remaining_ms)
         again = isinstance(error, errors.ReplicaLost) and self._losses(plan) == 1 and remaining_ms != 0
@@ -107,7 +120,7 @@ class Chain:
 
     async def _last_resort(self) -> ImageOutcome:
         raster, asset = self.decision.raster, self.job.asset
-        if raster is not None:
+        if raster is not None and not self.shown:
             image = await self.rasters.image(raster, asset.width, asset.height, self.job.encoding)
             return ImageOutcome(image, self.seed, None, (), tuple(self.failures))
         last = self.failures[-1]

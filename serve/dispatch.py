@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from deployments.client import ModelClient
+from deployments.model import PartialSink
 from routing.budget import Deadline
 from routing.limits import LimitLedger
 from routing.store import ActivePolicy, PolicyStore
@@ -49,13 +50,16 @@ class Dispatcher:
         self._delivered = delivered or Delivered()
         self._limits = LimitLedger()
 
-    async def dispatch(self, job: ImageJob) -> Answer:
-        """Raises ApiError when an image cannot be answered for one of the seeds."""
+    async def dispatch(self, job: ImageJob, on_partial: PartialSink | None = None) -> Answer:
+        """Raises ApiError when an image cannot be answered for one of the seeds.
+
+        `on_partial` takes previews; after the first one no other candidate is tried.
+        """
         decision = self._decide(job)
         try:
             if not decision.chain and decision.raster is None:
                 raise _refused(decision)
-            outcomes = await self._limited(job, decision)
+            outcomes = await self._limited(job, decision, on_partial)
         except ApiError as error:
             self._observer.refused(decision.route, error.code, _elapsed_ms(job))
             raise
@@ -80,24 +84,28 @@ class Dispatcher:
                 span.set_attribute(telemetry.ATTR_PREDICTED_MS, decision.chain[0].predicted_ms)
         return decision
 
-    async def _limited(self, job: ImageJob, decision: Decision) -> list[ImageOutcome]:
+    async def _limited(
+        self, job: ImageJob, decision: Decision, on_partial: PartialSink | None
+    ) -> list[ImageOutcome]:
         """Runs the job while it counts against the limits of its route and tenant."""
         reached = self._limits.admit(decision.limits, time.monotonic())
         if reached is not None:
             raise from_outcome(Outcome.REFUSED_CAPACITY, str(reached), reached.retry_after_s)
         cost_usd = 0.0
         try:
-            outcomes = await self._images(job, decision)
+            outcomes = await self._images(job, decision, on_partial)
             cost_usd = sum(stage.cost_usd for outcome in outcomes for stage in outcome.stages)
             return outcomes
         finally:
             self._limits.finished(decision.limits, cost_usd, time.monotonic())
 
-    async def _images(self, job: ImageJob, decision: Decision) -> list[ImageOutcome]:
+    async def _images(
+        self, job: ImageJob, decision: Decision, on_partial: PartialSink | None
+    ) -> list[ImageOutcome]:
         budget_ms = self._default_budget_ms if decision.budget_ms is None else decision.budget_ms
         deadline = Deadline.after(budget_ms, job.arrived_s)
         chains = [
-            Chain(job, decision, deadline, seed, self._clients, self._fleet, self._rasters)
+            Chain(job, decision, deadline, seed, self._clients, self._fleet, self._rasters, on_partial)
             for seed in job.seeds
         ]
         return await _together([_traced(chain) for chain in chains])

@@ -11,7 +11,8 @@ from serve.schemas import Receipt
 
 @dataclass(frozen=True, slots=True)
 class ImageJob:
-    """One image per seed. `arrived_s` is monotonic: the budget counts from there."""
+    """One image per seed. `arrived_s` is monotonic: the budget counts from there. `partial_images` is how
+    many previews are wanted, 0..3."""
 
     request_id: str
     arrived_s: float
@@ -22,6 +23,7 @@ class ImageJob:
     negative_prompt: str = ""
     lora: str | None = None
     priority: Priority = Priority.INTERACTIVE
+    partial_images: int = 0
     image: Pixels | None = None
     mask: Mask | None = None
     options: Mapping[str, Any] = field(default_factory=dict)

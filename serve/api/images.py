@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from deployments.types import EncodedImage, Encoding, ImageFormat, Priority
 from routing.types import AssetRequest
 from serve import telemetry
+from serve.api.streams import stream
 from serve.config import Limits
 from serve.dispatch import Dispatcher
 from serve.errors import ApiError, bad_request
@@ -35,6 +36,8 @@ def images_router(
     )
     async def generate(body: ImageGenerationRequest, request: Request) -> Response:
         job = job_from(body, limits, request.state.request_id, request.state.arrived_s, request.state.tenant)
+        if body.stream:
+            return await stream(dispatcher, job, body.quality or "auto")
         answer = await dispatcher.dispatch(job)
         with telemetry.tracer.start_as_current_span(telemetry.SPAN_RESPOND):
             if body.response_format == "url":
@@ -98,6 +101,7 @@ def job_from(
         negative_prompt=options.negative_prompt or "",
         lora=options.lora,
         priority=Priority(options.priority),
+        partial_images=_previews(body, n),
         options={} if options.layout is None else {"layout": options.layout},
     )
 
@@ -120,6 +124,18 @@ def _count(n: int | None, limits: Limits) -> int:
     if not 1 <= n <= limits.max_n:
         raise bad_request("invalid_n", f"n is {n}; it must be from 1 to {limits.max_n}", "n")
     return n
+
+
+def _previews(body: ImageGenerationRequest, n: int) -> int:
+    if not body.stream:
+        if body.partial_images:
+            raise bad_request("invalid_parameter", "partial_images needs stream: true", "partial_images")
+        return 0
+    if n != 1:
+        raise bad_request("invalid_n", f"n is {n}; a stream is of one image", "n")
+    if body.response_format == "url":
+        raise bad_request("invalid_parameter", "a stream sends b64_json, not url", "response_format")
+    return body.partial_images or 0
 
 
 def _size(size: str | None, limits: Limits) -> tuple[int | None, int | None]:

@@ -89,6 +89,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
                         "concurrency": 1,
                         **small,
                     },
+                    "endless": {"kind": "echo", "latency_ms": 100_000, **small},
                     "steady": {"kind": "echo", **small},
                 },
                 "policy": {"path": str(policy), "reload_interval_s": 0.1},
@@ -168,6 +169,22 @@ async def test_a_killed_replica_is_not_seen_by_callers(app: App) -> None:
     assert {receipt["model"] for receipt in receipts} <= {"steady", FRAGILE}
     lost = [receipt for receipt in receipts if receipt["images"][0]["substitutions"]]
     assert lost, "the kill came too late to hit a request"
+
+
+async def test_work_ends_when_the_client_has_gone_and_when_the_deadline_has_passed(app: App) -> None:
+    async with httpx2.AsyncClient(base_url=app.url, timeout=30) as client:
+        gone = asyncio.create_task(
+            client.post("/v1/images/generations", json={"prompt": "x", "model": "endless"})
+        )
+        await at_work(app, "endless", 1)
+        gone.cancel()
+        await at_work(app, "endless", 0)
+        late = await client.post(
+            "/v1/images/generations",
+            json={"prompt": "x", "model": "endless", "atelier": {"max_latency_ms": 300}},
+        )
+        assert (late.status_code, late.json()["error"]["code"]) == (504, "deadline_exceeded")
+        await at_work(app, "endless", 0)
 
 
 async def test_a_trace_is_one_tree_from_http_to_the_stages(app: App) -> None:
@@ -267,9 +284,9 @@ def replica_pid(model: str) -> int:
 
 
 async def at_work(app: App, model: str, count: int) -> None:
-    """Returns once the model's replica works on `count` requests, as its spans' queue times show."""
+    """Returns once the model's replica reports that it works on `count` requests."""
     async with httpx2.AsyncClient(base_url=app.url) as client, asyncio.timeout(10):
         while True:
             models = (await client.get("/v1/fleet")).json()["models"]
-            if models[model]["running"] >= count:
+            if models[model]["running"] == count:
                 return
