@@ -6,7 +6,7 @@ keeps the policy it started with. Writers are serialised. Does not watch files a
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,10 +80,13 @@ class PolicyStore:
         source: str,
         now_s: float = 0.0,
         read: ReadInclude | None = None,
+        check: Callable[[Policy], None] | None = None,
     ) -> None:
-        """`read` gives the text of included files. Raises PolicyError: there is no last good one to keep."""
+        """`read` gives the text of included files; `check` may refuse a policy for reasons beyond its text,
+        by raising PolicyError. Raises PolicyError: there is no last good one to keep."""
         self._models = dict(models)
         self._read = read
+        self._check = check
         self._write = threading.Lock()
         policy = self._load(initial_text, source)
         # Policies without their engines: an engine's pattern set may take hundreds of megabytes.
@@ -147,7 +150,10 @@ class PolicyStore:
         }
 
     def _load(self, text: str | bytes, source: str) -> Policy:
-        return load_policy(text, source=source, models=self._models, read=self._read)
+        policy = load_policy(text, source=source, models=self._models, read=self._read)
+        if self._check is not None:
+            self._check(policy)
+        return policy
 
     def _activate(self, policy: Policy, now_s: float) -> ActivePolicy:
         return ActivePolicy(PolicyEngine(policy, self._models), policy.version, now_s, policy.source)

@@ -18,7 +18,7 @@ from serve.attempt import Attempt, attempt
 from serve.errors import bad_request, from_outcome, outcome_of
 from serve.fleet import Fleet
 from serve.jobs import ImageJob
-from serve.rasters import RasterLibrary
+from serve.rasters import RasterShelf
 from serve.receipts import Failure, ImageOutcome
 
 RASTER_RESERVE_MS = 20.0
@@ -36,7 +36,7 @@ class Chain:
     seed: int
     clients: Mapping[str, ModelClient]
     fleet: Fleet
-    rasters: RasterLibrary
+    rasters: RasterShelf
     on_partial: PartialSink | None = None
     shown: bool = False
     failures: list[Failure] = field(default_factory=list)

@@ -68,6 +68,12 @@ class FileStore(ClosedModel):
     public_base_url: str | None = None
 
 
+class Rasters(ClosedModel):
+    """`folder` holds the baked assets that routes name as `raster_fallback`; unset: the policy's folder."""
+
+    folder: str | None = None
+
+
 class Auth(ClosedModel):
     """`keys_file` holds hashed API keys (see `atelier key`); unset, the environment's
     ATELIER_API_KEYS_FILE counts; without either, everybody may call."""
@@ -91,6 +97,7 @@ class AppConfig(ClosedModel):
     limits: Limits = Limits()
     auth: Auth = Auth()
     files: FileStore = FileStore()
+    rasters: Rasters = Rasters()
     telemetry: Telemetry = Telemetry()
 
 

@@ -21,7 +21,7 @@ from serve.fleet import Fleet
 from serve.jobs import Answer, ImageJob
 from serve.ledger import Delivered
 from serve.metrics import NoObserver, Observer
-from serve.rasters import RasterLibrary
+from serve.rasters import RasterShelf
 from serve.receipts import ImageOutcome, receipt
 
 
@@ -36,7 +36,7 @@ class Dispatcher:
         policies: PolicyStore,
         clients: Mapping[str, ModelClient],
         fleet: Fleet,
-        rasters: RasterLibrary,
+        rasters: RasterShelf,
         default_budget_ms: float | None = None,
         observer: Observer | None = None,
         delivered: Delivered | None = None,

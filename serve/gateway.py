@@ -8,7 +8,6 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -29,8 +28,7 @@ from serve.http import build_http
 from serve.keys import KeyRing
 from serve.ledger import Delivered
 from serve.metrics import NoObserver, Observer
-from serve.policy_source import PolicyWatch, open_store
-from serve.rasters import RasterLibrary
+from serve.policy_source import PolicyWatch, open_store, raster_shelf
 
 logger = logging.getLogger("atelier.gateway")
 
@@ -49,7 +47,8 @@ class Gateway:
         self._clients = clients
         self._observer = observer or NoObserver()
         facts = model_facts(config)
-        self._policies = open_store(config)
+        rasters = raster_shelf(config)
+        self._policies = open_store(config, rasters)
         self._fleet = Fleet(facts, _scale_to_zero(config))
         self._files = ImageFiles(config.files.url, config.files.ttl_s)
         delivered = Delivered()
@@ -57,7 +56,7 @@ class Gateway:
             self._policies,
             clients,
             self._fleet,
-            RasterLibrary(_policy_folder(config)),
+            rasters,
             config.limits.default_max_latency_ms,
             self._observer,
             delivered,
@@ -106,11 +105,6 @@ class Gateway:
 
 def _scale_to_zero(config: AppConfig) -> list[str]:
     return [name for name, spec in config.models.items() if spec.autoscaling.min_replicas == 0]
-
-
-def _policy_folder(config: AppConfig) -> Path:
-    """What a policy's relative paths start from."""
-    return Path(config.policy.path).parent if config.policy.path else Path()
 
 
 async def _forever(work: Callable[[], Awaitable[None]], interval_s: float) -> None:

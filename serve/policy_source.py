@@ -14,21 +14,30 @@ from routing.files import folder_reader
 from routing.store import PolicyStore, Refused
 from serve.config import AppConfig, ConfigError, model_facts
 from serve.metrics import Observer
+from serve.rasters import RasterShelf
 
 logger = logging.getLogger("atelier.policy")
 
 
-def open_store(config: AppConfig) -> PolicyStore:
+def open_store(config: AppConfig, rasters: RasterShelf) -> PolicyStore:
     """The store with the config's policy in force. Raises ConfigError when it cannot be read and
-    PolicyError when it does not load: there is no last good one yet."""
+    PolicyError when it does not load, or names a baked asset that does not: there is no last good one yet."""
     source, facts = config.policy, model_facts(config)
     if source.path is None:
-        return PolicyStore(facts, source.text or "", "inline policy", time.time())
+        return PolicyStore(facts, source.text or "", "inline policy", time.time(), check=rasters.check)
     try:
         text = Path(source.path).read_bytes()
     except OSError as error:
         raise ConfigError(f"policy file {source.path} cannot be read ({error.strerror})") from None
-    return PolicyStore(facts, text, source.path, time.time(), folder_reader(source.path))
+    read = folder_reader(source.path)
+    return PolicyStore(facts, text, source.path, time.time(), read, rasters.check)
+
+
+def raster_shelf(config: AppConfig) -> RasterShelf:
+    """Baked assets lie in the folder that the config names, or beside the policy file."""
+    if config.rasters.folder is not None:
+        return RasterShelf(Path(config.rasters.folder))
+    return RasterShelf(Path(config.policy.path).parent if config.policy.path else Path())
 
 
 class PolicyWatch:

@@ -1,53 +1,47 @@
-"""Baked images that answer when every model has failed."""
+"""Baked images that answer when every model has failed: those that the policies in force name, in memory."""
 
 import asyncio
-import functools
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from deployments import images
-from deployments.types import EncodedImage, Encoding, ImageFormat, Pixels
-from serve.errors import ApiError
+from deployments.raster import RasterAsset, RasterLibrary
+from deployments.types import EncodedImage, Encoding
+from routing.document import Problem
+from routing.policy import Policy, PolicyError
 
 
-class RasterLibrary:
-    """Assets by path, relative to `folder` (that of the policy file)."""
+class RasterShelf:
+    """Assets by their path below `folder`. A policy that names one that does not decode is refused."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or Path()
-        self._pixels = functools.lru_cache(maxsize=64)(self._load)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._assets: dict[str, RasterAsset] = {}
+
+    def check(self, policy: Policy) -> None:
+        """Loads what the policy names. Raises PolicyError with the place of the route. Blocking.
+
+        What earlier policies named stays: requests that started under them may still ask for it.
+        """
+        problems = []
+        for index, route in enumerate(policy.all_routes):
+            name = route.spec.raster_fallback
+            if name is None:
+                continue
+            try:
+                self._assets[name] = RasterLibrary.load(self._folder, [name]).asset(name)
+            except ValueError as error:
+                problems.append(_problem(policy, index, str(error)))
+        if problems:
+            raise PolicyError(tuple(problems))
 
     async def image(
-        self, path: str, width: int | None, height: int | None, encoding: Encoding
+        self, name: str, width: int | None, height: int | None, encoding: Encoding
     ) -> EncodedImage:
-        """The asset, fitted whole into the asked size and centred. Raises ApiError if it cannot be read."""
-        return await asyncio.to_thread(self._image, path, width, height, encoding)
-
-    def _image(self, path: str, width: int | None, height: int | None, encoding: Encoding) -> EncodedImage:
-        pixels = self._pixels(path)
-        if width is not None and height is not None:
-            pixels = _fitted(pixels, width, height)
-        if encoding.format is ImageFormat.SVG:
-            encoding = Encoding(ImageFormat.PNG, transparent=encoding.transparent)
-        return images.encode(pixels, encoding)
-
-    def _load(self, path: str) -> Pixels:
-        try:
-            return images.decode((self._folder / path).read_bytes())
-        except (OSError, ValueError):
-            raise ApiError(
-                500, "raster_unreadable", "the baked asset of this route cannot be read", "server_error"
-            ) from None
+        return await asyncio.to_thread(self._assets[name].render, width, height, encoding)
 
 
-def _fitted(pixels: Pixels, width: int, height: int) -> Pixels:
-    image = Image.fromarray(pixels).convert("RGBA")
-    scale = min(width / image.width, height / image.height)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    canvas = Image.new("RGBA", (width, height), (255, 255, 255, 0))
-    canvas.paste(
-        image.resize(size, Image.Resampling.LANCZOS), ((width - size[0]) // 2, (height - size[1]) // 2)
-    )
-    return np.ascontiguousarray(canvas)
+def _problem(policy: Policy, index: int, message: str) -> Problem:
+    route = policy.all_routes[index].name
+    if index < len(policy.written_at):
+        place = policy.written_at[index]
+        return Problem(place.source, place.line, place.column, f"{route}.raster_fallback", message)
+    return Problem(policy.source, 1, 1, f"{route}.raster_fallback", message)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _PREFIX = "ATELIER_"
+_OF_OTHERS = frozenset({"ATELIER_SHARED", "ATELIER_TRAINING_DIR"})  # read by tests and by training scripts
 
 
 class SettingsError(ValueError):
@@ -29,7 +30,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     known = {name for name in Settings.__slots__ if name != "otlp_endpoint"}
     values: dict[str, str] = {}
     for variable, value in environ.items():
-        if not variable.startswith(_PREFIX):
+        if not variable.startswith(_PREFIX) or variable in _OF_OTHERS:
             continue
         name = variable.removeprefix(_PREFIX).lower()
         if name not in known:

@@ -11,6 +11,8 @@ _COMMANDS = {
     "key": ("serve.cli.key", "key"),
     "simulate": ("serve.cli.simulate", "simulate"),
     "loadtest": ("serve.cli.loadtest", "loadtest"),
+    "loadtest-report": ("serve.cli.loadtest", "loadtest_report"),
+    "tune": ("serve.cli.tune", "tune_command"),
 }
 
 

@@ -17,7 +17,7 @@ from routing.policy import PolicyError
 from serve.cli.demo import render_demo, usage_lines
 from serve.cli.local import serving
 from serve.config import ConfigError, load_config
-from serve.policy_source import open_store
+from serve.policy_source import open_store, raster_shelf
 from serve.settings import SettingsError, read_settings
 
 MIN_FREE_BYTES = 1 << 30
@@ -55,7 +55,7 @@ def up(
         if config_path is None:
             raise click.ClickException("no config: give --config FILE or set ATELIER_CONFIG")
         config = load_config(config_path)
-        open_store(config)
+        open_store(config, raster_shelf(config))
     except (ConfigError, PolicyError, SettingsError) as error:
         raise click.ClickException(str(error)) from None
     host = host or settings.host or "127.0.0.1"

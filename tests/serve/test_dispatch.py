@@ -2,11 +2,14 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from deployments import errors
 from deployments.types import RenderRequest, RenderResult
+from routing.policy import PolicyError
 from routing.types import AssetRequest
 from serve.errors import ApiError
 from serve.jobs import Answer, ImageJob
@@ -140,3 +143,26 @@ async def test_the_models_are_told_the_time_that_is_left() -> None:
 
     await dispatch(POLICY, {"first": look}, max_latency_ms=2000.0)
     assert 0 < seen[0] <= 2.0
+
+
+async def test_a_baked_asset_answers_at_the_end_of_the_chain_and_is_marked(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 20), "teal").save(tmp_path / "sale.png")
+    policy = "model_routing: []\ndefault: {model: first, raster_fallback: sale.png}\n"
+    of = gateway(
+        policy,
+        MODELS,
+        {"first": failing(errors.OutOfMemory("no memory"))},
+        rasters={"folder": str(tmp_path)},
+    )
+    job = ImageJob("r1", time.monotonic(), AssetRequest(prompt="a cat", width=64, height=64), (0,))
+    answer = await of.dispatcher.dispatch(job)
+    image = answer.receipt.images[0]
+    assert (image.generated, image.model, image.substituted) == (False, "raster", True)
+    assert [each.outcome for each in image.substitutions] == ["out_of_memory"]
+    assert (answer.images[0].width, answer.images[0].height) == (64, 64)
+
+
+def test_a_policy_that_names_a_missing_asset_is_refused_with_its_place(tmp_path: Path) -> None:
+    policy = "model_routing:\n  - pattern: x\n    model: first\n    raster_fallback: none.png\n"
+    with pytest.raises(PolicyError, match=r"inline policy:2:.*raster_fallback: .*'none.png' does not exist"):
+        gateway(policy, MODELS, rasters={"folder": str(tmp_path)})
