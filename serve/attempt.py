@@ -23,6 +23,7 @@ from deployments.types import (
     RenderResult,
     StageReceipt,
 )
+from deployments.typesetter.prompt import strip_text
 from routing.budget import Deadline
 from routing.types import Capability, Outcome, Plan, PlannedStage
 from serve import telemetry
@@ -110,6 +111,14 @@ async def _stage(
         return result
 
 
+def _prompt(work: Attempt, stage: PlannedStage) -> str:
+    """A model that paints under words set later is not told the words: it would paint them too, badly."""
+    set_later = any(each.capability is Capability.TYPESET for each in work.plan.stages)
+    if set_later and stage.capability in PREVIEWED:
+        return strip_text(work.prompt) or work.prompt
+    return work.prompt
+
+
 async def _call(client: ModelClient, request: RenderRequest, work: Attempt) -> RenderResult:
     if work.on_partial is None or not request.partial_images:
         return await client.render(request)
@@ -143,7 +152,7 @@ def _request(
     now_unix_s = time.time()
     return RenderRequest(
         request_id=work.request_id,
-        prompt=work.prompt,
+        prompt=_prompt(work, stage),
         width=stage.width,
         height=stage.height,
         seed=work.seed,

@@ -166,3 +166,24 @@ def test_a_policy_that_names_a_missing_asset_is_refused_with_its_place(tmp_path:
     policy = "model_routing:\n  - pattern: x\n    model: first\n    raster_fallback: none.png\n"
     with pytest.raises(PolicyError, match=r"inline policy:2:.*raster_fallback: .*'none.png' does not exist"):
         gateway(policy, MODELS, rasters={"folder": str(tmp_path)})
+
+
+async def test_a_painter_under_set_words_is_not_told_the_words() -> None:
+    prompts = {}
+
+    def listening(name: str) -> Render:
+        async def render(request: RenderRequest) -> RenderResult:
+            prompts[name] = request.prompt
+            return await echo(name).render(request)
+
+        return render
+
+    models = {"painter": {"kind": "echo"}, "setter": {"kind": "echo", "capability": "typeset"}}
+    of = gateway(
+        "model_routing: []\ndefault: {stages: [painter, setter]}\n",
+        models,
+        {name: listening(name) for name in models},
+    )
+    asset = AssetRequest(prompt='a poster of a fox that says "AUTUMN"', width=64, height=64)
+    await of.dispatcher.dispatch(ImageJob("r1", time.monotonic(), asset, (0,)))
+    assert prompts == {"painter": "a poster of a fox", "setter": 'a poster of a fox that says "AUTUMN"'}
