@@ -70,10 +70,13 @@ class Specimen:
 
 @dataclass(frozen=True)
 class Measurement:
-    """`clear_px` is the least distance from ink to the edge of the safe area; negative when clipped."""
+    """`clear_px` is the least distance from ink to the edge of the safe area; negative when clipped.
+
+    `contrast` is None where strokes are too thin for any pixel to be all ink.
+    """
 
     clear_px: float
-    contrast: float
+    contrast: float | None
 
 
 def specimens(count: int, seed: int = 1) -> Iterator[Specimen]:
@@ -110,7 +113,7 @@ def measure(scene: Scene) -> Measurement:
     Ink is where the two differ; contrast is the worst of a pixel fully covered by ink against the same
     pixel without it.
     """
-    bare, full = _draw(scene, with_text=False), _draw(scene, with_text=True)
+    bare, full = draw(scene, with_text=False), draw(scene, with_text=True)
     rows, columns = np.nonzero(np.abs(full.astype(int) - bare).max(axis=2) > 24)
     assert rows.size, "nothing was set"
     safe = scene.safe_area
@@ -123,15 +126,15 @@ def measure(scene: Scene) -> Measurement:
     inks = np.array([[ink.red, ink.green, ink.blue] for ink in _inks_in_use(scene)])
     is_ink = (np.abs(full[..., None, :3].astype(int) - inks).max(axis=-1) <= 1).any(axis=-1)
     is_ink &= np.abs(full.astype(int) - bare).max(axis=2) > 24
-    ratio = _contrast(full[is_ink], bare[is_ink]).min() if is_ink.any() else np.nan
-    return Measurement(float(clear), float(ratio))
+    ratio = float(_contrast(full[is_ink], bare[is_ink]).min()) if is_ink.any() else None
+    return Measurement(float(clear), ratio)
 
 
 def _inks_in_use(scene: Scene) -> set[Colour]:
     return {scene.text.inks[line.role] for line in scene.text.block.lines}
 
 
-def _draw(scene: Scene, with_text: bool) -> Pixels:
+def draw(scene: Scene, with_text: bool) -> Pixels:
     png = resvg_py.svg_to_bytes(
         svg_string=to_svg(scene, with_text=with_text), skip_system_fonts=True, background="#ffffff"
     )
