@@ -40,9 +40,6 @@ Finisher = Callable[[Pixels], None]
 FLATTEN_ROWS = 64
 """Alpha is composited this many rows at a time: doing it at once would hold 40 bytes a pixel."""
 
-TRUSTED_OBSERVATIONS = 3
-"""A prediction refuses requests only when it comes from at least so many."""
-
 
 class TiledModel:
     """Implements `deployments.model.Model`; a kind of model adds its backend and the name of its span.
@@ -133,12 +130,13 @@ class TiledModel:
         return image
 
     def _refuse_what_comes_too_late(self, request: RenderRequest, work: TileWork) -> None:
-        """Counts the request's own time only: what is ahead of it may yet be cancelled."""
+        """Counts the request's own time at its best: what is ahead of it may yet be cancelled."""
         remaining_s = request.remaining_s()
-        if remaining_s is None or self._pace.observed < TRUSTED_OBSERVATIONS:
+        if remaining_s is None:
             return
-        predicted_ms = self._pace.predict_ms(work.megapixels)
+        predicted_ms = self._pace.least_ms(work.megapixels)
         if predicted_ms > remaining_s * 1000:
+            self._pace.refused()
             raise errors.DeadlineExceeded("the work would take longer than the time left", predicted_ms)
 
     async def _render(
