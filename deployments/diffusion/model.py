@@ -12,10 +12,8 @@ from pathlib import Path
 
 from deployments import errors, images
 from deployments.diffusion import receipts
-from deployments.diffusion.cut import denoiser_name
+from deployments.diffusion.denoisers import AnyDenoiser, choose_denoiser
 from deployments.diffusion.device import Share, take_share
-from deployments.diffusion.loras import Loras
-from deployments.diffusion.opaque import OpaqueDenoiser
 from deployments.diffusion.performance import Performance
 from deployments.diffusion.pipelines import PipelineSet, load_pipelines
 from deployments.diffusion.profiling import measure
@@ -48,7 +46,7 @@ class _Loaded:
 
     share: Share
     pipelines: PipelineSet
-    denoiser: StepwiseDenoiser | OpaqueDenoiser
+    denoiser: AnyDenoiser
     costs: CostModel
     engine: StepEngine[Task, Performance, Pixels]
 
@@ -127,7 +125,7 @@ class DiffusionModel:
         spec = self._spec
         share = take_share(spec.num_gpus)
         pipelines = load_pipelines(spec, share)
-        denoiser = _denoiser(pipelines, spec)
+        denoiser = choose_denoiser(pipelines, spec)
         shares_calls = isinstance(denoiser, StepwiseDenoiser)
         logger.info("model %s runs %s", self._name, "stepwise" if shares_calls else "opaque")
         costs = CostModel(spec.max_batch if shares_calls else 1)
@@ -157,14 +155,6 @@ class DiffusionModel:
         except asyncio.CancelledError:
             engine.cancel(number)
             raise
-
-
-def _denoiser(pipelines: PipelineSet, spec: DiffusionSpec) -> StepwiseDenoiser | OpaqueDenoiser:
-    name = denoiser_name(pipelines.base)
-    loras = Loras(pipelines.base, getattr(pipelines.base, name) if name else None, spec.loras)
-    if spec.execution == "opaque" or (spec.execution == "auto" and name is None):
-        return OpaqueDenoiser(pipelines, loras)
-    return StepwiseDenoiser(pipelines, loras)
 
 
 def _previews(request: RenderRequest, on_partial: PartialSink | None) -> Previews[Pixels] | None:

@@ -30,10 +30,11 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 class PipelineSet:
     """One set of weights and the pipelines that share it."""
 
-    def __init__(self, base: Any, revision: str) -> None:
+    def __init__(self, base: Any, revision: str, device_name: str = "cpu") -> None:
         base.set_progress_bar_config(disable=True)
         self.base = base
         self.revision = revision
+        self.device_name = device_name
         self._by_kind: dict[Kind, Any] = {Kind.TEXT_TO_IMAGE: base}
         for kind, auto in (
             (Kind.IMAGE_TO_IMAGE, AutoPipelineForImage2Image),
@@ -100,7 +101,7 @@ def load_pipelines(spec: DiffusionSpec, share: Share) -> PipelineSet:
         local_files_only=local,
     )
     check_fit(weights_bytes(base), share)
-    return PipelineSet(base.to(share.device), spec.revision or hash_of(folder))
+    return PipelineSet(base.to(share.device), spec.revision or hash_of(folder), share.name)
 
 
 def hash_of(folder: Path) -> str:

@@ -3,19 +3,21 @@
 import time
 from collections.abc import Sequence
 
-from deployments.diffusion.opaque import OpaqueDenoiser
+from deployments.diffusion.denoisers import AnyDenoiser, choose_denoiser
+from deployments.diffusion.device import take_share
 from deployments.diffusion.performance import Performance
+from deployments.diffusion.pipelines import load_pipelines
 from deployments.diffusion.spec import DiffusionSpec
-from deployments.diffusion.stepwise import StepwiseDenoiser
 from deployments.diffusion.tasks import Kind, Task, shape_of
 from deployments.engine.costs import CostModel
+from deployments.engine.profile import Profile, profile_of
 from deployments.memory import is_out_of_memory
 
 STEPS = 3
 
 
 def measure(
-    denoiser: StepwiseDenoiser | OpaqueDenoiser,
+    denoiser: AnyDenoiser,
     costs: CostModel,
     spec: DiffusionSpec,
     sizes: Sequence[tuple[int, int]],
@@ -45,7 +47,7 @@ def measure(
                 break
 
 
-def _pass(denoiser: StepwiseDenoiser | OpaqueDenoiser, costs: CostModel, task: Task, batch: int) -> None:
+def _pass(denoiser: AnyDenoiser, costs: CostModel, task: Task, batch: int) -> None:
     learned = costs.of(shape_of(task))
     states: list[Performance] = []
     try:
@@ -66,3 +68,15 @@ def _pass(denoiser: StepwiseDenoiser | OpaqueDenoiser, costs: CostModel, task: T
     finally:
         for state in states:
             denoiser.discard(state)
+
+
+def profile_model(
+    name: str, spec: DiffusionSpec, sizes: Sequence[tuple[int, int]], batches: Sequence[int]
+) -> Profile:
+    """Loads the model and measures it at every size (width, height) and batch size. Takes minutes."""
+    share = take_share(spec.num_gpus)
+    pipelines = load_pipelines(spec, share)
+    denoiser = choose_denoiser(pipelines, spec)
+    costs = CostModel(max(batches))
+    measure(denoiser, costs, spec, sizes, batches)
+    return profile_of(costs, name, pipelines.revision, share.name, spec.dtype)

@@ -85,6 +85,7 @@ def _details(spec: DiffusionSpec, pipelines: PipelineSet, task: Task, entry: Ent
         "pipeline": type(pipelines.for_kind(task.kind)).__name__,
         "scheduler": type(pipelines.base.scheduler).__name__,
         "dtype": spec.dtype,
+        "device": pipelines.device_name,
         "guidance_scale": task.guidance_scale,
         "lora": task.lora,
         "denoiser_calls": entry.steps_done,

@@ -18,6 +18,8 @@ from diffusers import (
     AutoencoderKL,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
     StableDiffusionPipeline,
@@ -34,7 +36,7 @@ from transformers import (
     T5Tokenizer,
 )
 
-Layout = Literal["sd", "sdxl", "sd3"]
+Layout = Literal["sd", "sdxl", "sd3", "flux"]
 
 TEXT_WIDTH = 32
 T5_WIDTH = 128
@@ -109,7 +111,36 @@ def _sd3() -> Any:
     )
 
 
-_BUILDERS: dict[Layout, Callable[[], Any]] = {"sd": _sd, "sdxl": _sdxl, "sd3": _sd3}
+def _flux() -> Any:
+    transformer = FluxTransformer2DModel(
+        patch_size=1,
+        in_channels=64,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=T5_WIDTH,
+        pooled_projection_dim=TEXT_WIDTH,
+        guidance_embeds=True,
+        axes_dims_rope=(4, 4, 8),
+    )
+    return FluxPipeline(
+        vae=_vae(latent_channels=16, use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.12),
+        transformer=transformer.eval(),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+        text_encoder=CLIPTextModel(_text_config()).eval(),
+        text_encoder_2=_t5().eval(),
+        tokenizer=_tokenizer(),
+        tokenizer_2=_t5_tokenizer(),
+    )
+
+
+_BUILDERS: dict[Layout, Callable[[], Any]] = {
+    "sd": _sd,
+    "sdxl": _sdxl,
+    "sd3": _sd3,
+    "flux": _flux,
+}
 
 
 def _vae(latent_channels: int, **options: Any) -> Any:

@@ -56,7 +56,7 @@ class Line:
             return mean_s / 2, mean_s / 2 / mean_batch
         slope = (self.batch_seconds / self.weight - mean_batch * mean_s) / variance
         slope = min(max(slope, 0.0), mean_s / mean_batch)
-        return mean_s - slope * mean_batch, slope
+        return max(mean_s - slope * mean_batch, 0.0), slope
 
 
 @dataclass(slots=True)
@@ -180,7 +180,7 @@ class CostModel:
             return 0.0, mean_s / mean_size
         slope = sum((size - mean_size) * (seconds - mean_s) for size, seconds in points) / variance
         slope = min(max(slope, 0.0), mean_s / mean_size)
-        return mean_s - slope * mean_size, slope
+        return max(mean_s - slope * mean_size, 0.0), slope
 
     def _nearest(self, shape: Shape, part: Callable[[ShapeCosts], Learned]) -> tuple[Learned | None, float]:
         """What was learned for `shape`, or for the one nearest in size, with the factor between them."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from deployments import errors, images, telemetry
 from deployments.diffusion.model import DiffusionModel
 from deployments.diffusion.pipelines import PipelineSet
+from deployments.diffusion.profiling import profile_model
 from deployments.diffusion.spec import DiffusionSpec
 from deployments.engine.profile import read_profile, write_profile
 from deployments.types import EncodedImage, Encoding, ImageFormat, PartialImage, RenderRequest, RenderResult
+from deployments.verify import verify
 from tests.deployments.diffusion.conftest import SIZE, diffusers_own, half_mask, picture, task
 
 MakeSpec = Callable[..., DiffusionSpec]
@@ -143,7 +146,7 @@ async def test_previews_grow_towards_the_image(make_model: MakeModel) -> None:
     assert distances[2] < distances[0]
 
 
-@pytest.mark.parametrize("layout", ["sdxl", "sd3"])
+@pytest.mark.parametrize("layout", ["sdxl", "sd3", "flux"])
 async def test_previews_of_other_layouts(make_model: MakeModel, layout: str) -> None:
     model = await make_model(layout)
     partials: list[PartialImage] = []
@@ -259,18 +262,20 @@ async def test_an_opaque_pipeline_renders_the_same_and_can_be_cancelled(
     assert (await model.render(request())).receipt.details["steps_by_batch_size"] == {"1": 3}
 
 
-async def test_a_profile_is_written_and_warms_the_next_start(
+async def test_a_model_is_profiled_and_the_profile_warms_the_next_start(
     make_model: MakeModel, make_spec: MakeSpec, tmp_path: Path
 ) -> None:
-    model = await make_model()
-    profile = model.profile()
-    assert profile.revision == model.revision
-    assert [(one.width, one.height, one.guided) for one in profile.shapes] == [(SIZE, SIZE, True)]
+    profile = profile_model("tiny", make_spec(), sizes=[(SIZE, SIZE), (2 * SIZE, SIZE)], batches=[1, 2])
+    assert [(one.width, one.height, one.guided) for one in profile.shapes] == [
+        (SIZE, SIZE, True),
+        (2 * SIZE, SIZE, True),
+    ]
     file = tmp_path / "profile.json"
     write_profile(profile, file)
     assert read_profile(file) == profile
-    warmed = await make_model(profile=str(file))
-    assert warmed.load_report().step_ms_per_megapixel > 0
+    model = await make_model(profile=str(file))
+    assert profile.revision == model.revision
+    assert model.profile().shapes[1].step_fixed_s == pytest.approx(profile.shapes[1].step_fixed_s)
 
 
 async def test_health_fails_when_the_step_loop_has_died(make_model: MakeModel) -> None:
@@ -298,3 +303,23 @@ async def test_a_gpu_that_is_not_there_is_said_so(make_spec: MakeSpec) -> None:
         pytest.skip("this machine has a GPU")
     with pytest.raises(ValueError, match="num_gpus to 0"):
         await DiffusionModel("tiny", make_spec(num_gpus=0.5)).load()
+
+
+async def test_a_receipt_is_verified_by_rendering_again(make_model: MakeModel) -> None:
+    model = await make_model()
+    asked = request(seed=4, deterministic=True)
+    receipt = (await model.render(asked)).receipt
+    verdict = await verify(model, asked, receipt)
+    assert (verdict.same, verdict.promised) == (True, True)
+    other = await verify(model, replace(asked, seed=5), receipt)
+    assert (other.same, other.promised) == (False, True)
+    elsewhere = replace(receipt, details={**receipt.details, "device": "NVIDIA H100"})
+    assert (await verify(model, asked, elsewhere)).doubts == ("other device: NVIDIA H100 then, cpu now",)
+
+
+async def test_what_shared_its_steps_is_not_promised(make_model: MakeModel) -> None:
+    model = await make_model()
+    results = await asyncio.gather(*(model.render(request(seed, steps=6)) for seed in range(3)))
+    shared = next(one.receipt for one in results if set(one.receipt.details["steps_by_batch_size"]) != {"1"})
+    verdict = await verify(model, request(shared.seed or 0, steps=6), shared)
+    assert verdict.doubts == ("it shared its steps with other requests and was not deterministic",)
