@@ -118,7 +118,8 @@ def _closed(node: Any, parent: str | None = None) -> Any:
         else _closed(value, key)
         for key, value in node.items()
     }
-    lists_all = "properties" in node and "allOf" not in node and parent not in ("if", "oneOf", "anyOf", "not")
+    listed = "properties" in node or "patternProperties" in node
+    lists_all = listed and "allOf" not in node and parent not in ("if", "oneOf", "anyOf", "not")
     if lists_all and node.get("type") == "object":
         closed.setdefault("additionalProperties", False)
     return closed

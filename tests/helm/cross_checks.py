@@ -127,7 +127,7 @@ def _volumes(objects: list[Object]) -> Iterator[str]:
                 for item in source.get("items", []):
                     if item["key"] not in configmaps[source["name"]]:
                         yield f"{where}: volume {name} wants key {item['key']}, which is not there"
-            elif source:
+            elif source and name != "policy":
                 yield f"{where}: volume {name} names ConfigMap {source['name']}, which is not rendered"
             if "emptyDir" in volume and "sizeLimit" not in volume["emptyDir"]:
                 yield f"{where}: volume {name} may fill the node's disk"

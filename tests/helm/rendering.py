@@ -12,6 +12,8 @@ from helm_python import _native
 
 Object = dict[str, Any]
 
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHART = REPOSITORY / "helm" / "atelier"
 EXAMPLES = sorted((CHART / "examples").glob("*.yaml"))
@@ -48,7 +50,7 @@ def render(values: Mapping[str, Any] | None = None, **options: str) -> list[Obje
         each
         for name, text in texts.items()
         if name.endswith(".yaml")
-        for each in yaml.safe_load_all(text)
+        for each in yaml.load_all(text, Loader=_Loader)
         if each is not None
     ]
 

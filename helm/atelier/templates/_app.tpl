@@ -33,7 +33,7 @@ http_options:
 {{- end }}
 logging_config:
   encoding: JSON
-  log_level: {{ default "INFO" .Values.app.telemetry.log_level }}
+  log_level: "{{ default "INFO" .Values.app.telemetry.log_level }}"
 applications:
   - name: atelier
     import_path: serve.app:build_app

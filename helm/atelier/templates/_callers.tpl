@@ -6,7 +6,7 @@ release's ConfigMap of scripts that is mounted at /etc/atelier/scripts.
 {{- define "atelier.callerPod" -}}
 {{- $root := .root -}}
 restartPolicy: Never
-serviceAccountName: {{ include "atelier.fullname" $root }}-job
+serviceAccountName: "{{ include "atelier.fullname" $root }}-job"
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with include "atelier.pullSecrets" $root }}
@@ -15,9 +15,9 @@ enableServiceLinks: false
 securityContext:
   {{- include "atelier.podSecurityContext" $root | nindent 2 }}
 containers:
-  - name: {{ .component }}
-    image: {{ include "atelier.appImage" $root }}
-    imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+  - name: "{{ .component }}"
+    image: "{{ include "atelier.appImage" $root }}"
+    imagePullPolicy: "{{ $root.Values.image.pullPolicy }}"
     command:
       {{- toYaml .arguments | nindent 6 }}
     env:
@@ -41,15 +41,15 @@ volumes:
   {{- with .script }}
   - name: scripts
     configMap:
-      name: {{ . }}
+      name: "{{ . }}"
   {{- end }}
   {{- with include "atelier.callerKey" $root }}
   - name: api-keys
     secret:
-      secretName: {{ $root.Values.apiKeys.existingSecret }}
+      secretName: "{{ $root.Values.apiKeys.existingSecret }}"
       defaultMode: 0440
       items:
-        - {key: {{ . }}, path: {{ . }}}
+        - {key: "{{ . }}", path: "{{ . }}"}
   {{- end }}
 {{- end -}}
 

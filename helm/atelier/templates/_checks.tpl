@@ -172,7 +172,33 @@ application would refuse later, when it is harder to see why.
 {{- end -}}
 {{- end -}}
 
+{{/* Names of models that a part of the policy mentions, each followed by a line end: a name, a route, or a list of them. */}}
+{{- define "atelier.policyModels" -}}
+{{- if kindIs "string" . -}}
+{{- . }}{{ "\n" -}}
+{{- else if kindIs "slice" . -}}
+{{- range . }}{{ include "atelier.policyModels" . }}{{ end -}}
+{{- else if kindIs "map" . -}}
+{{- range $key := list "model" "stages" "any_of" "quality" "fallback" "normalize" -}}
+{{- with get $ $key }}{{ include "atelier.policyModels" . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "atelier.checkPolicy" -}}
+{{- $document := default dict .Values.policy.document -}}
+{{- if $document.includes -}}
+{{- fail "policy.document.includes names files that this chart does not make: put them beside the policy, as keys of a ConfigMap of your own, and set policy.existingConfigMap" -}}
+{{- end -}}
+{{- $routes := default list $document.model_routing -}}
+{{- with $document.default }}{{ $routes = append $routes . }}{{ end -}}
+{{- range $index, $route := $routes -}}
+{{- range $name := include "atelier.policyModels" $route | trim | splitList "\n" -}}
+{{- if and $name (not (hasKey $.Values.models $name)) -}}
+{{- fail (printf "policy.document sends requests to %q (route %d), which is none of models: %s" $name $index (keys $.Values.models | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.policy.existingConfigMap .Values.policy.document -}}
 {{- fail "policy.existingConfigMap and policy.document are both set: give one (set policy.document to null to use your own ConfigMap)" -}}
 {{- end -}}

@@ -17,15 +17,15 @@ Knows nothing of Ray; _ray.tpl does.
 {{/* Labels that select: they never change during the life of a release. */}}
 {{- define "atelier.selectorLabels" -}}
 app.kubernetes.io/name: atelier
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: "{{ .Release.Name }}"
 {{- end -}}
 
 {{/* Labels of every object. Not on Ray's pod templates: a chart version there would restart the cluster. */}}
 {{- define "atelier.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+helm.sh/chart: "{{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}"
 {{ include "atelier.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: "{{ .Release.Service }}"
 app.kubernetes.io/part-of: atelier
 {{- end -}}
 
@@ -43,7 +43,7 @@ app.kubernetes.io/part-of: atelier
 {{- with .Values.image.pullSecrets -}}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: "{{ . }}"
 {{- end }}
 {{- end }}
 {{- end -}}

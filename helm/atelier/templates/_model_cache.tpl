@@ -11,21 +11,21 @@ Where weights come from: a shared claim filled by one Job, or a folder of each n
 {{- if eq $cache.kind "pvc" }}
 - name: models
   persistentVolumeClaim:
-    claimName: {{ include "atelier.modelCacheClaim" . }}
+    claimName: "{{ include "atelier.modelCacheClaim" . }}"
 {{- else if eq $cache.kind "hostPath" }}
 - name: models
   hostPath:
-    path: {{ $cache.hostPath }}
+    path: "{{ $cache.hostPath }}"
     type: DirectoryOrCreate
 {{- else if eq $cache.kind "emptyDir" }}
 - name: models
   emptyDir:
-    sizeLimit: {{ $cache.emptyDirSizeLimit }}
+    sizeLimit: "{{ $cache.emptyDirSizeLimit }}"
 {{- end }}
 {{- if and (ne $cache.kind "none") $cache.models }}
 - name: model-list
   configMap:
-    name: {{ include "atelier.fullname" . }}-models
+    name: "{{ include "atelier.fullname" . }}-models"
 {{- end }}
 {{- end -}}
 
@@ -38,9 +38,9 @@ Where weights come from: a shared claim filled by one Job, or a folder of each n
 {{- define "atelier.modelCacheContainer" -}}
 {{- $root := .root -}}
 {{- $cache := $root.Values.modelCache -}}
-name: {{ .mode }}-models
-image: {{ include "atelier.appImage" $root }}
-imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+name: "{{ .mode }}-models"
+image: "{{ include "atelier.appImage" $root }}"
+imagePullPolicy: "{{ $root.Values.image.pullPolicy }}"
 command: [python, /etc/atelier/model-list/fetch_models.py, {{ .mode }}, /etc/atelier/model-list/models.json]
 env:
   - {name: HOME, value: /tmp/home}
@@ -52,7 +52,7 @@ env:
 {{- with $cache.tokenSecret }}
   - name: HF_TOKEN
     valueFrom:
-      secretKeyRef: {name: {{ . }}, key: {{ $cache.tokenKey }}}
+      secretKeyRef: {name: "{{ . }}", key: "{{ $cache.tokenKey }}"}
 {{- end }}
 {{- end }}
 resources:
@@ -62,7 +62,7 @@ securityContext:
   {{- include "atelier.containerSecurityContext" $root | nindent 2 }}
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
-  - {name: models, mountPath: {{ $cache.mountPath }}{{ if eq .mode "wait" }}, readOnly: true{{ end }}}
+  - {name: models, mountPath: "{{ $cache.mountPath }}"{{ if eq .mode "wait" }}, readOnly: true{{ end }}}
   - {name: model-list, mountPath: /etc/atelier/model-list, readOnly: true}
 {{- end -}}
 

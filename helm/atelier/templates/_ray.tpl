@@ -14,7 +14,7 @@ of the application, hence enableServiceLinks: false in the pods. */}}
   value: "0"
 {{- with (include "atelier.otlpEndpoint" .) }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
-  value: {{ . }}
+  value: "{{ . }}"
 {{- end }}
 {{- if .Values.apiKeys.existingSecret }}
 - name: ATELIER_API_KEYS_FILE
@@ -40,9 +40,9 @@ http://{{ include "atelier.collectorName" . }}.{{ .Release.Namespace }}.svc:4318
 {{/* Arguments: root, resources, gpu (or nil), head (bool). */}}
 {{- define "atelier.rayContainer" -}}
 {{- $root := .root -}}
-name: {{ ternary "ray-head" "ray-worker" .head }}
-image: {{ include "atelier.appImage" $root }}
-imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+name: "{{ ternary "ray-head" "ray-worker" .head }}"
+image: "{{ include "atelier.appImage" $root }}"
+imagePullPolicy: "{{ $root.Values.image.pullPolicy }}"
 env:
 {{- include "atelier.rayEnv" $root | nindent 2 }}
 ports:
@@ -104,32 +104,30 @@ requests:
 
 {{- define "atelier.rayVolumeMounts" -}}
 - {name: tmp, mountPath: /tmp}
-- {name: policy, mountPath: {{ include "atelier.policyDir" . }}, readOnly: true}
+- {name: policy, mountPath: "{{ include "atelier.policyDir" . }}", readOnly: true}
 {{- if .Values.apiKeys.existingSecret }}
 - {name: api-keys, mountPath: /etc/atelier/api-keys, readOnly: true}
 {{- end }}
 {{- if ne .Values.modelCache.kind "none" }}
-- {name: models, mountPath: {{ .Values.modelCache.mountPath }}, readOnly: true}
+- {name: models, mountPath: "{{ .Values.modelCache.mountPath }}", readOnly: true}
 {{- end }}
 {{- end -}}
 
 {{- define "atelier.rayVolumes" -}}
 - name: tmp
   emptyDir:
-    sizeLimit: {{ .Values.ray.tmpSizeLimit }}
+    sizeLimit: "{{ .Values.ray.tmpSizeLimit }}"
 {{- /* Mounted as a folder, not by subPath: only so does a changed ConfigMap arrive in a running pod. */}}
 - name: policy
   configMap:
-    name: {{ include "atelier.policyConfigMap" . }}
-    items:
-      - {key: {{ .Values.policy.key }}, path: {{ .Values.policy.key }}}
+    name: "{{ include "atelier.policyConfigMap" . }}"
 {{- with .Values.apiKeys.existingSecret }}
 - name: api-keys
   secret:
-    secretName: {{ . }}
+    secretName: "{{ . }}"
     defaultMode: 0440
     items:
-      - {key: {{ $.Values.apiKeys.key }}, path: {{ $.Values.apiKeys.key }}}
+      - {key: "{{ $.Values.apiKeys.key }}", path: "{{ $.Values.apiKeys.key }}"}
 {{- end }}
 {{- include "atelier.modelCacheVolume" . }}
 {{- end -}}
@@ -137,7 +135,7 @@ requests:
 {{/* Labels of a Ray pod. Stable over chart upgrades. Arguments: root, component. */}}
 {{- define "atelier.rayPodLabels" -}}
 {{ include "atelier.selectorLabels" .root }}
-app.kubernetes.io/component: {{ .component }}
+app.kubernetes.io/component: "{{ .component }}"
 app.kubernetes.io/part-of: atelier
 {{- end -}}
 
@@ -153,7 +151,7 @@ metadata:
 {{- toYaml . | nindent 4 }}
 {{- end }}
 spec:
-  serviceAccountName: {{ include "atelier.fullname" $root }}-{{ ternary "head" "worker" .head }}
+  serviceAccountName: "{{ include "atelier.fullname" $root }}-{{ ternary "head" "worker" .head }}"
   automountServiceAccountToken: {{ and .head $root.Values.ray.autoscaler.enabled }}
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ int64 $root.Values.ray.terminationGracePeriodSeconds }}
@@ -161,10 +159,10 @@ spec:
   {{- . | nindent 2 }}
   {{- end }}
   {{- with $node.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: "{{ . }}"
   {{- end }}
   {{- with $node.runtimeClassName }}
-  runtimeClassName: {{ . }}
+  runtimeClassName: "{{ . }}"
   {{- end }}
   {{- with $node.nodeSelector }}
   nodeSelector: {{- toYaml . | nindent 4 }}
@@ -180,12 +178,12 @@ spec:
   topologySpreadConstraints:
   {{- range . }}
     - maxSkew: {{ int64 .maxSkew }}
-      topologyKey: {{ .topologyKey }}
-      whenUnsatisfiable: {{ .whenUnsatisfiable }}
+      topologyKey: "{{ .topologyKey }}"
+      whenUnsatisfiable: "{{ .whenUnsatisfiable }}"
       labelSelector:
         matchLabels:
           {{- include "atelier.selectorLabels" $root | nindent 10 }}
-          ray.io/group: {{ $node.name }}
+          ray.io/group: "{{ $node.name }}"
   {{- end }}
   {{- end }}
   {{- end }}
