@@ -13,6 +13,7 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from rich.table import Table
@@ -35,7 +36,7 @@ class MemoryCase:
 
     title: str
     side: int
-    factor: int
+    factor: Literal[2, 4]
     at_once: int
     room: int
 

@@ -5,6 +5,7 @@ numpy generator it is given.
 """
 
 import io
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +79,7 @@ def _noise(picture: Picture, chance: np.random.Generator, strength: float) -> Pi
     return with_grain(picture, grain, chance.uniform(1, 5) * strength, smooth)
 
 
-def with_grain(picture: Picture, grain: npt.NDArray[np.floating], level: float, smooth: bool) -> Picture:
+def with_grain(picture: Picture, grain: npt.NDArray[np.floating[Any]], level: float, smooth: bool) -> Picture:
     """Adds normal noise `grain` of the picture's shape at `level` of 255, smoothed over 5 pixels or not."""
     grain = grain.astype(np.float32)
     if smooth:
@@ -87,7 +88,7 @@ def with_grain(picture: Picture, grain: npt.NDArray[np.floating], level: float, 
     return np.clip(np.round(picture + grain * level), 0, 255).astype(np.uint8)
 
 
-def _smooth(grain: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _smooth(grain: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
     grain = (np.roll(grain, 1, 0) + grain + np.roll(grain, -1, 0)) / 3
     return (np.roll(grain, 1, 1) + grain + np.roll(grain, -1, 1)) / 3
 

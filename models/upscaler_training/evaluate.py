@@ -3,6 +3,7 @@
 PSNR over all RGB pixels after rounding to 8 bits, borders included, averaged over pictures.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -22,8 +23,8 @@ def through(work: TileWork) -> Picture:
 
 def psnr(picture: Picture, truth: Picture) -> float:
     """Decibels; two equal pictures count as 60."""
-    error = np.mean((picture.astype(np.float64) - truth) ** 2)
-    return min(60.0, 10 * np.log10(255**2 / max(error, 1e-9)))
+    error = float(np.mean((picture.astype(np.float64) - truth) ** 2))
+    return min(60.0, 10 * math.log10(255**2 / max(error, 1e-9)))
 
 
 def mean_psnr(restore: Restorer, pairs: list[tuple[Picture, Picture]]) -> float:

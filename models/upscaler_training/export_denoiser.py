@@ -87,7 +87,10 @@ def held_out_sets() -> dict[str, Pairs]:
 
 def non_local_means(worn: Picture, strength: int) -> Picture:
     """OpenCV's, in colour, with its default windows (7, 21). `strength` 10 is the one its documents give."""
-    return cv2.fastNlMeansDenoisingColored(np.ascontiguousarray(worn), None, strength, strength, 7, 21)
+    cleaned: Any = cv2.fastNlMeansDenoisingColored(
+        np.ascontiguousarray(worn), None, strength, strength, 7, 21
+    )
+    return np.asarray(cleaned, np.uint8)
 
 
 def ocr_table(restorers: dict[str, evaluate.Restorer], count: int = 80) -> str:

@@ -4,8 +4,9 @@ Knows sizes and counts; nothing of degradations or networks.
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -78,7 +79,7 @@ def _draw_panels(kind: str) -> list[Picture]:
     return [artwork.flat_art(words, fonts, chance, PANEL) for _ in range(FLAT_PANELS)]
 
 
-def _kept(name: str, draw) -> list[Picture]:
+def _kept(name: str, draw: Callable[[], list[Picture]]) -> list[Picture]:
     """One array per picture size, so that a file of thousands of pictures reads in a second."""
     path = places.PICTURES / f"{name}.npz"
     if not path.exists():
@@ -86,7 +87,8 @@ def _kept(name: str, draw) -> list[Picture]:
         for picture in draw():
             by_size.setdefault(str(picture.shape[0]), []).append(picture)
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **{size: np.stack(group) for size, group in by_size.items()})
+        arrays: dict[str, Any] = {size: np.stack(group) for size, group in by_size.items()}
+        np.savez(path, **arrays)
     with np.load(path) as stored:
         return [picture for size in stored.files for picture in stored[size]]
 

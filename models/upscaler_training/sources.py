@@ -176,7 +176,7 @@ def held_out(word: str) -> bool:
 def icon_set(name: str) -> dict[str, Any]:
     """Iconify JSON of a trained set or, by its package name, of the unseen one."""
     if name == UNSEEN_ICON_SET.name:
-        return packages.read_json(UNSEEN_ICON_SET, "icons.json")
+        return dict(packages.read_json(UNSEEN_ICON_SET, "icons.json"))
     return packages.icon_set(name)
 
 

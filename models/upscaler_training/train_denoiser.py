@@ -23,7 +23,9 @@ CHECKPOINT: Final = places.CHECKPOINTS / "denoiser.pt"
 def network() -> ResidualDenoiser:
     """0.16M parameters, starting as the identity."""
     torch.manual_seed(SEED)
-    return ResidualDenoiser().to(memory_format=torch.channels_last)
+    untrained = ResidualDenoiser()
+    untrained.to(memory_format=torch.channels_last)
+    return untrained
 
 
 def batch(crops: Crops, step: int) -> loop.Batch:
