@@ -33,6 +33,7 @@ from deployments.types import (
     ModelLoad,
     PartialImage,
     Pixels,
+    Priority,
     RenderRequest,
     RenderResult,
 )
@@ -132,7 +133,11 @@ class DiffusionModel:
         if spec.profile is not None:
             warm(costs, read_profile(Path(spec.profile).expanduser()))
         measure(denoiser, costs, spec, sizes=[(spec.default_width, spec.default_height)], batches=[1])
-        rules = Rules(patience_s=spec.patience_s, steady_width=spec.steady_width)
+        rules = Rules(
+            patience_s=spec.patience_s,
+            background_patience_s=spec.background_patience_s,
+            steady_width=spec.steady_width,
+        )
         engine = StepEngine[Task, Performance, Pixels](denoiser, Desk(costs, rules), time.monotonic)
         return _Loaded(share, pipelines, denoiser, costs, engine)
 
@@ -146,6 +151,7 @@ class DiffusionModel:
             task.expected_steps,
             deadline_s=None if remaining_s is None else time.monotonic() + remaining_s,
             steady=request.deterministic,
+            background=request.priority is Priority.BATCH,
             previews=_previews(request, on_partial),
         )
         engine = self._loaded.engine

@@ -57,6 +57,8 @@ class OpaqueDenoiser:
         return None
 
     def decode(self, state: Performance, frugal: bool) -> Pixels:
+        if frugal:
+            raise MemoryError(f"{type(state.pipeline).__name__} runs as one: its image cannot be tried again")
         while state.image is None:
             state.script.resume()
             state.arrive()

@@ -39,7 +39,7 @@ Pause = Callable[[Any], Any]
 
 
 class Pausable(Generic[T]):
-    """`resume` lets the function run; `wait` blocks until it pauses, returns or raises.
+    """`resume` lets the function run; `wait` blocks until it pauses, returns or raises, once for each.
 
     The split lets several functions run at once between two waits.
     """
@@ -62,6 +62,8 @@ class Pausable(Generic[T]):
         self._inbox.put((None, error))
 
     def wait(self) -> Paused | Returned[T] | Raised:
+        if self._ended:
+            raise RuntimeError("what has ended will not pause again")
         event = self._outbox.get()
         self._ended = not isinstance(event, Paused)
         return event

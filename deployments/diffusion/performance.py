@@ -22,8 +22,8 @@ class StepEnd:
 class Performance:
     """`call` is what the pipeline wants of the denoiser, `aside` what it wants done beside the loop.
 
-    With neither, it has returned `image` or stands at a StepEnd. `steps_done` counts denoiser calls, or
-    steps of an uncut pipeline.
+    With neither, it has returned `image`, raised `error`, or stands at a StepEnd. `steps_done` counts
+    denoiser calls, or steps of an uncut pipeline.
     """
 
     task: Task
@@ -33,6 +33,7 @@ class Performance:
     call: Call | None = None
     aside: SideWork | None = None
     image: Any = None
+    error: BaseException | None = None
     steps_done: int = 0
 
     def arrive(self) -> None:
@@ -47,6 +48,7 @@ class Performance:
             case Returned(value=image):
                 self.image = image
             case Raised(error=error):
+                self.error = error
                 raise error
 
     def do_aside(self) -> None:
@@ -54,6 +56,8 @@ class Performance:
 
         If the work fails it stays wanted, so that it can be tried again.
         """
+        if self.error is not None:
+            raise self.error
         while self.aside is not None:
             result = self.aside.run()
             self.aside = None

@@ -30,7 +30,8 @@ class DiffusionSpec(BaseSpec):
     request alone, for pipelines whose calls cannot be shared; "auto" takes stepwise where it can.
     `max_batch` bounds the requests in one call; memory may lower it. `steady_width` is how many requests
     a deterministic batch is padded to: changing it changes pixels. `patience_s` orders requests without
-    a deadline. `profile` is a file of step times, as `atelier profile` writes it.
+    a deadline, `background_patience_s` those of priority "batch". `profile` is a file of step times, as
+    `profiling.profile_model` measures them.
     """
 
     kind: Literal["diffusion"]
@@ -49,6 +50,7 @@ class DiffusionSpec(BaseSpec):
     max_batch: Annotated[int, Field(ge=1, le=256)] = 8
     steady_width: Annotated[int, Field(ge=1, le=64)] = 4
     patience_s: Annotated[float, Field(gt=0)] = 30.0
+    background_patience_s: Annotated[float, Field(gt=0)] = 300.0
     loras: dict[str, LoraSpec] = Field(default_factory=dict)
     profile: str | None = None
 

@@ -33,6 +33,7 @@ class Entry:
     arrived_s: float
     deadline_s: float | None = None
     steady: bool = False
+    background: bool = False
     predicted_s: float = 0.0
     """What admission expected from arrival to image."""
     stage: Stage = Stage.PREPARING
@@ -62,6 +63,7 @@ class Entry:
             begun=self.steps_done > 0,
             alone=self.alone,
             refusable=self.refusable,
+            background=self.background,
             cancelled=self.cancelled,
         )
 
@@ -89,12 +91,18 @@ class Desk:
         return len(self._entries)
 
     def admit(
-        self, shape: Shape, steps: int, now_s: float, deadline_s: float | None = None, steady: bool = False
+        self,
+        shape: Shape,
+        steps: int,
+        now_s: float,
+        deadline_s: float | None = None,
+        steady: bool = False,
+        background: bool = False,
     ) -> Entry | Refusal:
         """The new entry, or a refusal if the request could not meet its deadline even alone."""
         number = self._arrivals
         self._arrivals += 1
-        entry = Entry(number, shape, steps, now_s, deadline_s, steady)
+        entry = Entry(number, shape, steps, now_s, deadline_s, steady, background)
         entry.refusable = self._may_refuse(shape, now_s)
         alone_s = self.costs.prepare_s(shape) + needed_s(entry.standing(), self.costs)
         if entry.refusable and deadline_s is not None and now_s + alone_s > deadline_s:

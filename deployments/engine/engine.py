@@ -69,7 +69,9 @@ class StepEngine(Generic[Request, State, Output]):
         future.set_running_or_notify_cancel()
         with self._changed:
             self._check()
-            admitted = self._desk.admit(ask.shape, ask.steps, self._clock(), ask.deadline_s, ask.steady)
+            admitted = self._desk.admit(
+                ask.shape, ask.steps, self._clock(), ask.deadline_s, ask.steady, ask.background
+            )
             if isinstance(admitted, Refusal):
                 future.set_exception(_too_late(admitted))
                 return admitted.number, future

@@ -28,6 +28,7 @@ class Ask(Generic[Request, Output]):
     steps: int
     deadline_s: float | None = None
     steady: bool = False
+    background: bool = False
     previews: Previews[Output] | None = None
 
 

@@ -54,7 +54,9 @@ def needed_s(one: Standing, costs: Costs, batch: int = 1) -> float:
 
 def due_s(one: Standing, rules: Rules) -> float:
     """The deadline; patience stands in for it where there is none."""
-    return one.arrived_s + rules.patience_s if one.deadline_s is None else one.deadline_s
+    if one.deadline_s is not None:
+        return one.deadline_s
+    return one.arrived_s + (rules.background_patience_s if one.background else rules.patience_s)
 
 
 def _hopeless(alive: Sequence[Standing], costs: Costs, now_s: float) -> list[Refusal]:

@@ -33,7 +33,8 @@ class Standing:
 
     Without a deadline, `deadline_s` is None. `steady`: the pixels must not depend on the neighbours.
     `begun`: it has taken a step already. `alone`: a call that held it failed, and it shares no more until
-    one of its own succeeds. `refusable`: predictions are good enough to refuse it by.
+    one of its own succeeds. `refusable`: predictions are good enough to refuse it by. `background`: nobody
+    waits for it, so it has the longer patience.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Standing:
     begun: bool = False
     alone: bool = False
     refusable: bool = True
+    background: bool = False
     cancelled: bool = False
 
 
@@ -74,13 +76,15 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """`patience_s`: a request without a deadline is ordered as if it were due that long after it came.
+    """`patience_s`: a request without a deadline is ordered as if it were due that long after it came;
+    `background_patience_s` for those that nobody waits for.
 
     `steady_width`: a batch that holds a steady request is padded to this many requests, always.
     """
 
     order: Order = Order.DEADLINE
     patience_s: float = 30.0
+    background_patience_s: float = 300.0
     steady_width: int = 4
 
 

@@ -323,3 +323,22 @@ async def test_what_shared_its_steps_is_not_promised(make_model: MakeModel) -> N
     shared = next(one.receipt for one in results if set(one.receipt.details["steps_by_batch_size"]) != {"1"})
     verdict = await verify(model, request(shared.seed or 0, steps=6), shared)
     assert verdict.doubts == ("it shared its steps with other requests and was not deterministic",)
+
+
+async def test_an_opaque_pipeline_out_of_memory_says_so(make_model: MakeModel) -> None:
+    """At a step as at the end: the pipeline cannot be asked again, and nobody waits for ever."""
+    model = await make_model(execution="opaque")
+    base = model._loaded.pipelines.base
+
+    def full(*args: Any, **kwargs: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    decode = base.vae.decode
+    base.vae.decode = full
+    with pytest.raises(errors.OutOfMemory):
+        await model.render(request())
+    base.vae.decode = decode
+    assert (await model.render(request())).image.shape == (SIZE, SIZE, 3)
+    base.unet.forward = full
+    with pytest.raises(errors.OutOfMemory):
+        await model.render(request())

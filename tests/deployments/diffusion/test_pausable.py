@@ -1,5 +1,7 @@
 import threading
 
+import pytest
+
 from deployments.diffusion.pausable import Abandoned, Pausable, Pause, Paused, Raised, Returned
 
 
@@ -67,3 +69,10 @@ def test_abandoning_what_has_ended_does_nothing() -> None:
     one = started(lambda pause: 1)
     assert one.wait() == Returned(1)
     one.abandon()
+
+
+def test_waiting_for_what_has_ended_is_an_error_and_not_for_ever() -> None:
+    one = started(lambda pause: 1)
+    one.wait()
+    with pytest.raises(RuntimeError, match="ended"):
+        one.wait()

@@ -125,6 +125,11 @@ def test_patience_puts_a_request_without_deadline_before_later_ones_with_one() -
     assert chosen(patient, *rivals, rules=Rules(patience_s=20.0)) == (1, 0, 25)
 
 
+def test_background_work_has_the_longer_patience() -> None:
+    queue = [standing(1, background=True), standing(2), standing(3, deadline_s=200.0)]
+    assert chosen(*queue, rules=Rules(patience_s=30.0, background_patience_s=300.0)) == (2, 3, 1)
+
+
 def test_a_steady_request_is_padded_to_the_steady_width() -> None:
     batch = plan([standing(1, steady=True)], FixedCosts(), 10.0, Rules(steady_width=4)).batch
     assert batch is not None
