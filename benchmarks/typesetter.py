@@ -1,6 +1,6 @@
 """Does the typesetter set what it was asked to, so that it can be read, and how long does it take?
 
-    python -m benchmarks.typesetter [--specimens 500] [--posters 100] [--failures out/typesetter]
+    python -m benchmarks.typesetter [--specimens 500] [--posters 100] [--seed 1] [--failures out/typesetter]
 
 Over generated texts of every kind, script and size: nothing clipped, contrast, what RapidOCR reads of the
 Latin ones; the same over posters on noisy pictures; bytes of two fresh processes; time at 512 px (wall and
@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--specimens", type=int, default=500)
     parser.add_argument("--posters", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1, help="of the generated texts")
     parser.add_argument("--failures", type=Path, help="folder for pictures that were misread")
     parser.add_argument("--digest", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(asyncio.run(_digest(40)))
         return 0
     reports = [
-        *_report_specimens(options.specimens, options.failures),
+        *_report_specimens(options.specimens, options.seed, options.failures),
         *asyncio.run(_report_posters(options.posters, options.failures)),
         _report_determinism(),
         *asyncio.run(_report_time()),
@@ -65,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if all(reports) else 1
 
 
-def _report_specimens(count: int, failures: Path | None) -> list[bool]:
+def _report_specimens(count: int, seed: int, failures: Path | None) -> list[bool]:
     library, reader = FontLibrary(), Reader()
     clear, contrast, read, misread, refused = [], [], 0, [], []
     latin = 0
-    for specimen in specimens(count):
+    for specimen in specimens(count, seed):
         try:
             scene = scene_of(specimen, library)
         except Exception as error:

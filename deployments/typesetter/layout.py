@@ -3,6 +3,7 @@
 Names colours, icons and brands without knowing them; the renderer looks them up.
 """
 
+import json
 from enum import StrEnum
 from typing import Annotated
 
@@ -97,3 +98,7 @@ class Layout(ClosedModel):
     @property
     def text(self) -> str:
         return "\n".join(line.text for line in self.lines)
+
+
+if __name__ == "__main__":
+    print(json.dumps(Layout.model_json_schema(), indent=2))

@@ -37,7 +37,7 @@ _DEFAULT_FILL: Mapping[Kind, str] = {
     Kind.CARD: "blue",
 }
 _DEFAULT_FAMILY: Mapping[Kind, str] = {Kind.POSTER: "Archivo"}
-_DEFAULT_WEIGHT: Mapping[Kind, int] = {Kind.POSTER: 800, Kind.CARD: 700, Kind.BUTTON: 650, Kind.PILL: 650}
+_DEFAULT_WEIGHT: Mapping[Kind, int] = {Kind.POSTER: 750, Kind.BUTTON: 650, Kind.PILL: 650}
 _CORNER_RATIO: Mapping[Corner, float] = {Corner.SQUARE: 0.0, Corner.ROUNDED: 0.18, Corner.ROUND: 0.5}
 _KIND_CORNER_RATIO: Mapping[Kind, float] = {
     Kind.BADGE: 0.2,
@@ -90,7 +90,7 @@ def resolve_style(layout: Layout, library: FontLibrary, brands: Mapping[str, Bra
         raise errors.InvalidRequest(
             f"unknown font {family!r}: choose one of {', '.join(library.families)}", "font"
         )
-    weight = brand.file.weight or _DEFAULT_WEIGHT.get(layout.kind, 750)
+    weight = brand.file.weight or _DEFAULT_WEIGHT.get(layout.kind, 700)
     fill = _colour("fill", layout.fill or brand.file.fill or _DEFAULT_FILL[layout.kind], brand)
     accent = layout.accent or brand.file.accent
     page = layout.page or brand.file.page

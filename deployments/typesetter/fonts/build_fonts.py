@@ -5,6 +5,8 @@ committed. Latin, Greek, Cyrillic, Arabic and Hebrew faces are kept whole. The J
 to what Japanese text uses: kana, the kanji of JIS X 0208 (levels 1 and 2), punctuation and full-width forms.
 """
 
+# mypy: disable-error-code="import-untyped,import-not-found"
+
 import subprocess
 import sys
 import tempfile
