@@ -106,7 +106,11 @@ class EchoModel:
 
                 os.kill(os.getpid(), signal.SIGKILL)
             case "hang":
-                await asyncio.Event().wait()
+                self._running += 1
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self._running -= 1
 
     def _result(self, request: RenderRequest, run_ms: float) -> RenderResult:
         pixels = self._pixels(request)

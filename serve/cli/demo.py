@@ -44,7 +44,7 @@ def render_demo(url: str, folder: Path, console: Console) -> None:
         )
 
 
-def usage_lines(url: str) -> list[str]:
+def usage_lines(url: str, metrics: str) -> list[str]:
     """Commands that work as pasted."""
     body = json.dumps({"prompt": 'a blue ui-badge that says "NEW"', "atelier": {"asset": "ui-badge"}})
     python = (
@@ -62,6 +62,7 @@ def usage_lines(url: str) -> list[str]:
         f'  .venv/bin/python -c "{python}"',
         "",
         f"Models: {url}/v1/models   Policy: {url}/v1/policy   API: {url}/openapi.json",
+        f"Metrics for Prometheus: {metrics}",
     ]
 
 

@@ -59,6 +59,13 @@ def serving(
         ray.shutdown()
 
 
+def metrics_url() -> str:
+    """Where this machine's Ray exports metrics for Prometheus."""
+    import ray
+
+    return f"http://127.0.0.1:{ray.nodes()[0]['MetricsExportPort']}/metrics"
+
+
 def _wait_until_ready(url: str, console: Console, timeout_s: float, stop: threading.Event) -> None:
     """Shows each deployment's state until /readyz says ready. Raises ClickException with the reason of a
     deployment that cannot start."""

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from routing.policy import PolicyError
 from serve.cli.demo import render_demo, usage_lines
-from serve.cli.local import serving
+from serve.cli.local import metrics_url, serving
 from serve.config import ConfigError, load_config
 from serve.policy_source import open_store, raster_shelf
 from serve.settings import SettingsError, read_settings
@@ -69,7 +69,7 @@ def up(
             render_demo(url, demo, console)
         if not exit_after_demo and not stop.is_set():
             console.print(f"\n[bold green]Atelier serves at {url}[/]  (Ctrl-C stops it)\n")
-            for line in usage_lines(url):
+            for line in usage_lines(url, metrics_url()):
                 console.print(line, soft_wrap=True, markup=False)
             stop.wait()
         console.print("stopping ...")

@@ -16,7 +16,8 @@ import pytest
 from rich.console import Console
 
 from deployments.diffusion.tiny import build_tiny
-from serve.cli.local import serving
+from serve import telemetry
+from serve.cli.local import metrics_url, serving
 from serve.config import parse_config
 from tests.otlp import Receiver, receiver
 from tests.serve.gateways import SEED_POLICY
@@ -89,7 +90,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
                         "concurrency": 1,
                         **small,
                     },
-                    "endless": {"kind": "echo", "latency_ms": 100_000, **small},
+                    "endless": {"kind": "echo", "fails_with": "hang", **small},
                     "steady": {"kind": "echo", **small},
                 },
                 "policy": {"path": str(policy), "reload_interval_s": 0.1},
@@ -268,6 +269,22 @@ async def test_health_and_openapi(app: App) -> None:
         assert ready.json()["status"] == "ready"
         paths = (await client.get("/openapi.json")).json()["paths"]
     assert "/v1/images/generations" in paths
+
+
+async def test_metrics_are_exported_for_prometheus(app: App) -> None:
+    await app.client().images.generate(prompt="something big")
+    wanted = {
+        telemetry.METRIC_REQUESTS,
+        telemetry.METRIC_DURATION_MS + "_count",
+        telemetry.METRIC_SUBSTITUTIONS,
+        telemetry.METRIC_QUEUE_MS + "_bucket",
+    }
+    async with httpx2.AsyncClient() as client, asyncio.timeout(60):
+        while True:
+            exported = (await client.get(metrics_url())).text
+            missing = {name for name in wanted if f"\nray_{name}{{" not in exported}
+            if not missing:
+                return
 
 
 def replica_pid(model: str) -> int:
