@@ -19,6 +19,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks import tables
+from deployments.tiles.model import encoder_pixel_bytes
 from deployments.tiles.work import TileWork
 from deployments.types import Encoding, Pixels, RenderRequest
 from deployments.upscaler.backends import load_backend
@@ -80,8 +81,9 @@ def show_speed() -> None:
 def measured(case: MemoryCase) -> tuple[int, int, int, float]:
     """Budget, peak above the start, requests done, seconds."""
     spec = UpscalerSpec(kind="upscaler", weights=WEIGHTS, factor=case.factor, tile_memory_bytes=1 << 40)
-    needed_bytes = TileWork(load_backend(spec), spec, case.factor, picture(case.side)).reserved_bytes
-    spec = spec.model_copy(update={"tile_memory_bytes": max(needed_bytes * case.room, MIB)})
+    encoder = encoder_pixel_bytes(Encoding())
+    work = TileWork(load_backend(spec), spec, case.factor, picture(case.side), encoder)
+    spec = spec.model_copy(update={"tile_memory_bytes": max(work.reserved_bytes * case.room, MIB)})
     return asyncio.run(_render_all(case, spec))
 
 

@@ -4,6 +4,8 @@ After denoising, flat areas are within a few levels of the colour they were draw
 colours and stay as they are. Knows numpy only.
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +18,8 @@ BIN_LEVELS = 8
 FLAT_SHARE = 0.005
 """A colour is flat if a bin of 8 x 8 x 8 levels around it holds at least this share of the pixels."""
 MOST_COLOURS = 32
+MOST_LOOKED_AT = 1 << 20
+"""Pixels of a larger picture are looked at on a grid: counting all of them would take 30 bytes each."""
 ROWS_AT_ONCE = 64
 
 
@@ -29,7 +33,9 @@ def flat_colours(pixels: Pixels, levels: int) -> Palette:
 
     A colour within `levels` of a more frequent one, in every channel, belongs to it.
     """
-    packed = pixels[..., :3].reshape(-1, 3) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    stride = math.ceil(math.sqrt(pixels.shape[0] * pixels.shape[1] / MOST_LOOKED_AT))
+    looked_at = pixels[::stride, ::stride, :3].reshape(-1, 3)
+    packed = looked_at @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     values, counts = np.unique(packed, return_counts=True)
     colours = np.stack([values >> 16, values >> 8 & 255, values & 255], 1).astype(np.int16)
     _, bins = np.unique(colours // BIN_LEVELS, axis=0, return_inverse=True)
@@ -50,11 +56,11 @@ def snap(pixels: Pixels, palette: Palette, levels: int) -> None:
 
     Of two equally near the first wins. Alpha stays.
     """
-    if not len(palette):
-        return
     for top in range(0, len(pixels), ROWS_AT_ONCE):
         rows = pixels[top : top + ROWS_AT_ONCE, :, :3]
-        distance = np.abs(rows[..., None, :].astype(np.int16) - palette).max(-1)
-        nearest = distance.argmin(-1)
-        near = np.take_along_axis(distance, nearest[..., None], -1) <= levels
-        rows[...] = np.where(near, palette[nearest], rows)
+        given = rows.astype(np.int16)
+        nearest = np.full(rows.shape[:2], levels + 1, np.int16)
+        for colour in palette:
+            distance = np.abs(given - colour).max(-1)
+            rows[distance < nearest] = colour
+            np.minimum(nearest, distance, out=nearest)

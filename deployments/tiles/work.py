@@ -17,9 +17,6 @@ from deployments.tiles.grid import TileGrid, Tiles, grid
 from deployments.tiles.spec import TiledSpec
 from deployments.types import Pixels
 
-ENCODER_BYTES_PER_PIXEL = 4 + 4
-"""Pillow's own copy of the pixels, and the file, of which a noisy RGBA image needs almost 4 bytes a pixel."""
-
 
 class TileWork:
     """`output`, `factor` times the size of the image, is complete once `steps` is exhausted.
@@ -29,13 +26,19 @@ class TileWork:
     else runs. `reserved_bytes` is the most that the work and encoding its output hold at any time.
     """
 
-    def __init__(self, backend: Backend, spec: TiledSpec, factor: int, image: Pixels) -> None:
-        """Raises OutOfMemory for an image that does not fit `spec.tile_memory_bytes` tile by tile."""
+    def __init__(
+        self, backend: Backend, spec: TiledSpec, factor: int, image: Pixels, encoder_pixel_bytes: int = 0
+    ) -> None:
+        """`encoder_pixel_bytes` is what encoding the output takes beside it, 0 for raw pixels.
+
+        Raises OutOfMemory for an image that does not fit `spec.tile_memory_bytes` tile by tile.
+        """
         self._backend = backend
         self._image = image
         self._translucent = image.shape[2] == 4 and int(image[..., 3].min()) < 255
         passes = 1 if factor == backend.factor else round(math.log(factor, backend.factor))
         self._grids = [self._grid(spec, backend.factor**number) for number in range(passes)]
+        self._encoder_pixel_bytes = encoder_pixel_bytes
         self.factor = factor
         self.tiles = sum(map(len, self._grids)) * (2 if self._enlarges_alpha else 1)
         self.tile_batch = self._largest_batch(spec)
@@ -127,7 +130,7 @@ class TileWork:
             + batch * self._backend.tile_bytes(tiles.height, tiles.width)
             for number, tiles in enumerate(self._grids)
         ]
-        encoding = self._input_pixels * self.factor**2 * (channels + ENCODER_BYTES_PER_PIXEL)
+        encoding = self._input_pixels * self.factor**2 * (channels + self._encoder_pixel_bytes)
         return max(output + bled + max(*passes, bleeding), encoding)
 
     def _plane_bytes(self, number: int) -> int:

@@ -90,7 +90,8 @@ def with_grain(picture: Picture, grain: npt.NDArray[np.floating[Any]], level: fl
 
 def _smooth(grain: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
     grain = (np.roll(grain, 1, 0) + grain + np.roll(grain, -1, 0)) / 3
-    return (np.roll(grain, 1, 1) + grain + np.roll(grain, -1, 1)) / 3
+    smooth: npt.NDArray[np.floating[Any]] = (np.roll(grain, 1, 1) + grain + np.roll(grain, -1, 1)) / 3
+    return smooth
 
 
 def _jpeg(picture: Picture, chance: np.random.Generator, strength: float) -> Picture:

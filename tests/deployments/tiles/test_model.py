@@ -107,7 +107,7 @@ async def test_many_requests_share_one_budget_and_none_exceeds_it() -> None:
     backend = Repeating()
     spec = TiledSpec(tile=48, overlap=16, tile_batch=1, tile_memory_bytes=1 << 20)
     model = await loaded(backend, spec)
-    image = picture(100, 100)
+    image = picture(190, 190)
     used: list[int] = []
     compute = backend.compute
 
