@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 INSTALL := $(PIP) install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint types layers unit bench format clean
+.PHONY: help up test lint types layers unit bench format clean train-default-model train-upscaler gallery
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -32,10 +32,26 @@ unit: $(VENV)/.installed-dev
 	@$(BIN)/python -m pytest -q
 
 bench: $(VENV)/.installed-dev ## Measure speed and memory against named baselines
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(ONLY)
 
 format: $(VENV)/.installed-dev ## Rewrite files the way `make lint` wants them
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+train-default-model: $(VENV)/.installed-dev ## Train the embedded text-to-image model again (hours; resumes)
+	@$(BIN)/python -m models.training.pictures
+	@$(BIN)/python -m models.training.autoencoder --steps 850
+	@$(BIN)/python -m models.training.latents --pictures 60000
+	@$(BIN)/python -m models.training.diffusion --steps 6000 --decay-from 4500
+	@$(BIN)/python -m models.training.export
+	@$(BIN)/python -m models.training.classifier
+	@$(BIN)/python -m models.training.evaluate
+
+train-upscaler: $(VENV)/.installed-dev ## Train the 2x upscaler again (resumes)
+	@$(BIN)/python -m models.upscaler_training.train_upscaler
+	@$(BIN)/python -m models.upscaler_training.export_upscaler
+
+gallery: $(VENV)/.installed-dev ## Draw the contact sheet of the embedded model
+	@$(BIN)/python -m models.training.gallery
 
 clean: ## Remove the virtual environment and what was built
 	rm -rf $(VENV) out build dist
