@@ -49,7 +49,8 @@ class ResidualDenoiser(nn.Module):  # type: ignore[misc]
 
 def save(network: ResidualDenoiser, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(network.state_dict(), folder / WEIGHTS_FILE)
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(weights, folder / WEIGHTS_FILE)
     config = {"architecture": type(network).__name__, "channels": network.channels}
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
 

@@ -78,11 +78,15 @@ def held_out_sets() -> dict[str, Pairs]:
         "JPEG 50": lambda clean: degradations.jpeg(clean, 50, 2),
         "JPEG 80": lambda clean: degradations.jpeg(clean, 80, 2),
     }
-    return {
+    sets = {
         f"{title}, {name}": [(wear(clean), clean) for clean in group]
         for name, wear in wears.items()
         for title, group in groups.items()
     }
+    for name in wears:
+        every = [pair for title in groups for pair in sets[f"{title}, {name}"]]
+        sets[f"all of these, {name}"] = every
+    return sets
 
 
 def non_local_means(worn: Picture, strength: int) -> Picture:
