@@ -8,6 +8,7 @@ import click
 _COMMANDS = {
     "up": ("serve.cli.up", "up"),
     "policy": ("serve.cli.policy", "policy"),
+    "profile": ("serve.cli.profile", "profile"),
     "key": ("serve.cli.key", "key"),
     "simulate": ("serve.cli.simulate", "simulate"),
     "loadtest": ("serve.cli.loadtest", "loadtest"),
