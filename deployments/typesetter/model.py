@@ -51,6 +51,7 @@ from deployments.typesetter.spec import TypesetterSpec
 
 MIN_SIDE_PX = 32
 _SMOOTHING = 0.2
+_BASE_MEGAPIXELS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class TypesetterModel:
         self._running = 0
         self._observed = 0
         self._run_ms = 0.0
+        self._ms_per_megapixel = 0.0
 
     @property
     def revision(self) -> str:
@@ -104,7 +106,7 @@ class TypesetterModel:
             result = await asyncio.to_thread(self._render, request)
         finally:
             self._running -= 1
-        self._observe(result.receipt.run_ms)
+        self._observe(result.receipt)
         return result
 
     def _check(self, request: RenderRequest) -> None:
@@ -174,16 +176,21 @@ class TypesetterModel:
         parsed = parse_prompt(request.prompt, default_kind, tokens)
         return parsed.layout, parsed.text_source
 
-    def _observe(self, run_ms: float) -> None:
+    def _observe(self, receipt: StageReceipt) -> None:
+        """Learns one pace: time grows with pixels, on top of what `_BASE_MEGAPIXELS` take."""
+        megapixels = receipt.width * receipt.height / 1e6
+        pace = receipt.run_ms / (megapixels + _BASE_MEGAPIXELS)
         self._observed += 1
         share = 1.0 if self._observed == 1 else _SMOOTHING
-        self._run_ms += share * (run_ms - self._run_ms)
+        self._ms_per_megapixel += share * (pace - self._ms_per_megapixel)
+        self._run_ms += share * (receipt.run_ms - self._run_ms)
 
     def load_report(self) -> ModelLoad:
         waiting = max(0, self._running - 1)
         return ModelLoad(
             wait_ms=waiting * self._run_ms,
-            overhead_ms=self._run_ms,
+            overhead_ms=self._ms_per_megapixel * _BASE_MEGAPIXELS,
+            step_ms_per_megapixel=self._ms_per_megapixel,
             running=min(1, self._running),
             queued=waiting,
             observed=self._observed,

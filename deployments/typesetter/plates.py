@@ -153,14 +153,16 @@ def _draw_plate(
     kind: Kind, plate: Rect, radius: float, shades: tuple[Colour, Colour], side: float
 ) -> list[str]:
     line = max(1.0, side * 0.006)
-    drawn = [gradient("plate", *shades)]
+    is_flat = shades[0] == shades[1]
+    fill = shades[0].hex if is_flat else "url(#plate)"
+    drawn = [] if is_flat else [gradient("plate", *shades)]
     if kind is Kind.LABEL:
-        return [*drawn, *_tag(plate, radius, side * 0.03, lighter(shades[0], -0.09))]
+        return [*drawn, *_tag(plate, radius, side * 0.03, fill, lighter(shades[0], -0.09))]
     drawn.append(shadow(rounded_rect(plate, radius, "none"), side * 0.03))
     if kind is Kind.BUTTON:
         lip = Rect(plate.x, plate.y + line * 2, plate.width, plate.height)
         drawn.append(rounded_rect(lip, radius, _darker(shades[1]).hex))
-    drawn.append(rounded_rect(plate, radius, "url(#plate)"))
+    drawn.append(rounded_rect(plate, radius, fill))
     edge = plate.inset(line * (2.6 if kind is Kind.BADGE else 0.5))
     opacity = 0.55 if kind is Kind.BADGE else 0.25
     outline = f'stroke="{WHITE.hex}" stroke-opacity="{opacity}" stroke-width="{line:.2f}"'
@@ -168,7 +170,7 @@ def _draw_plate(
     return drawn
 
 
-def _tag(plate: Rect, radius: float, depth: float, eyelet: Colour) -> list[str]:
+def _tag(plate: Rect, radius: float, depth: float, fill: str, eyelet: Colour) -> list[str]:
     """A price tag: pointed to the left, with an eyelet."""
     nose = min(plate.height * 0.3, plate.width * 0.2)
     r = min(radius, plate.height * 0.2)
@@ -183,7 +185,7 @@ def _tag(plate: Rect, radius: float, depth: float, eyelet: Colour) -> list[str]:
     ring = f'cx="{plate.x + nose * 0.72:.2f}" cy="{middle:.2f}" r="{hole:.2f}"'
     return [
         shadow(f'<path fill="none" d="{outline}"/>', depth),
-        f'<path fill="url(#plate)" d="{outline}"/>',
+        f'<path fill="{fill}" d="{outline}"/>',
         f'<circle {ring} fill="{eyelet.hex}"/>',
     ]
 

@@ -3,13 +3,14 @@
 Text is written as outlines: an SVG looks the same with any renderer and any fonts installed.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from xml.sax.saxutils import escape
 
-from deployments.typesetter.colour import Colour
+from deployments.typesetter.colour import Colour, mix
 from deployments.typesetter.fitting import Block, SetLine
 
 
@@ -124,14 +125,26 @@ def gradient(name: str, top: Colour, bottom: Colour) -> str:
     )
 
 
+def ground(width: int, height: int, top: Colour, bottom: Colour) -> str:
+    """The canvas from `top` to `bottom` in steps too small to see, which draw far faster than a gradient."""
+    channels = ((top.red, bottom.red), (top.green, bottom.green), (top.blue, bottom.blue))
+    steps = max(1, min(height, 2 * max(abs(one - other) for one, other in channels)))
+    edges = [round(height * step / steps) for step in range(steps + 1)]
+    bands = []
+    for step, (start, end) in enumerate(itertools.pairwise(edges)):
+        fill = mix(top, bottom, step / steps).hex
+        bands.append(f'<rect y="{start}" width="{width}" height="{end - start}" fill="{fill}"/>')
+    return "".join(bands)
+
+
 def shadow(outline: str, depth: float) -> str:
     """A soft shadow around `outline` (an unfilled element): a few wide strokes, far cheaper than a blur."""
-    layers = 6
+    layers = 4
     strokes = [
         f'<g stroke-width="{2 * depth * layer / layers * 0.8:.2f}">{outline}</g>'
         for layer in range(layers, 0, -1)
     ]
-    more = 'stroke="#0a1020" stroke-opacity="0.045" stroke-linejoin="round"'
+    more = 'stroke="#0a1020" stroke-opacity="0.06" stroke-linejoin="round"'
     return f'<g transform="translate(0 {depth * 0.5:.2f})" {more}>{"".join(strokes)}</g>'
 
 

@@ -21,7 +21,7 @@ from deployments.typesetter.scene import (
     PlacedBlock,
     Rect,
     Scene,
-    gradient,
+    ground,
     icon_svg,
     nested_svg,
     rounded_rect,
@@ -47,7 +47,7 @@ def poster_scene(
     shades = style.ramp()
     ink = style.ink_on(shades)
     tints = _readable_tints(style, ink)
-    drawn = [gradient("ground", *shades), f'<rect width="{width}" height="{height}" fill="url(#ground)"/>']
+    drawn = [ground(width, height, *shades)]
     drawn += _discs(width, height, tints, random.Random(seed))
     top_reserve, icon_rect = 0.0, None
     if style.icon is not None:
@@ -81,7 +81,7 @@ def banner_scene(
     shades = style.ramp()
     ink = style.ink_on(shades)
     tints = _readable_tints(style, ink)
-    drawn = [gradient("ground", *shades), f'<rect width="{width}" height="{height}" fill="url(#ground)"/>']
+    drawn = [ground(width, height, *shades)]
     drawn += _bands(width, height, tints)
     lead = 0.0
     if style.icon is not None:
@@ -108,13 +108,13 @@ def card_scene(
     side = min(width, height)
     surface = Rect(0, 0, width, height).inset(0.05 * side)
     radius = style.radius_ratio * min(surface.width, surface.height)
-    ground = mix(WHITE, style.fill, 0.05)
+    paper = mix(WHITE, style.fill, 0.05)
     bar = max(3.0, 0.035 * side)
     drawn = [shadow(rounded_rect(surface, radius, "none"), 0.03 * side)]
     clip = rounded_rect(surface, radius, WHITE.hex)
     drawn += [
         f'<defs><clipPath id="card">{clip}</clipPath></defs>',
-        rounded_rect(surface, radius, ground.hex),
+        rounded_rect(surface, radius, paper.hex),
     ]
     band = Rect(surface.x, surface.y, surface.width, bar)
     drawn.append(f'<g clip-path="url(#card)">{rounded_rect(band, 0, style.fill.hex)}</g>')
@@ -129,14 +129,14 @@ def card_scene(
     box = Rect(area.x, area.y + head, area.width, area.height - head - foot)
     block = fit(content, box.width, box.height, 0.2 * side, align or "start")
     x, y = _position(block, box, anchor, default=Anchor.LEFT, align=align or "start")
-    ink = style.ink_on([ground]) if style.wanted_ink else INK
+    ink = style.ink_on([paper]) if style.wanted_ink else INK
     colours = {
-        **inks(style, [ground]),
+        **inks(style, [paper]),
         "title": ink,
         "body": ink,
-        "kicker": _readable_accent(style.fill, ground),
+        "kicker": _readable_accent(style.fill, paper),
     }
-    return Scene(width, height, style.page, tuple(drawn), PlacedBlock(block, x, y, colours), area, (ground,))
+    return Scene(width, height, style.page, tuple(drawn), PlacedBlock(block, x, y, colours), area, (paper,))
 
 
 def _icon_disc(style: Style, area: Rect, size: float, drawn: list[str]) -> float:

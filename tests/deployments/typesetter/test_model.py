@@ -154,10 +154,11 @@ async def test_a_brand_kit_gives_colour_and_corner(tmp_path: Path) -> None:
 
 
 async def test_load_and_health(model: TypesetterModel) -> None:
-    await model.render(request())
+    run_ms = (await model.render(request(size=(400, 250)))).receipt.run_ms
     report = model.load_report()
     assert report.observed == 1
-    assert report.overhead_ms > 0
+    predicted_ms = report.wait_ms + report.overhead_ms + report.step_ms_per_megapixel * 0.1
+    assert predicted_ms == pytest.approx(run_ms)
     assert (report.running, report.queued) == (0, 0)
     model.check_health()
 
