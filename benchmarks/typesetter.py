@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report_specimens(count: int, seed: int, failures: Path | None) -> list[bool]:
     library, reader = FontLibrary(), Reader()
     clear, contrast, read, misread, refused = [], [], 0, [], []
+    by_script = dict.fromkeys(sorted(LATIN_SCRIPTS), 0)
     latin = 0
     for specimen in specimens(count, seed):
         try:
@@ -86,12 +87,14 @@ def _report_specimens(count: int, seed: int, failures: Path | None) -> list[bool
             seen = reader.read(pixels)
             read += same_text(seen, specimen.text)
             if not same_text(seen, specimen.text):
+                by_script[specimen.script] += 1
                 misread.append((specimen, seen))
                 _keep(pixels, failures, f"specimen-{len(misread):03}")
     for specimen, error in refused:
         print(f"  refused {specimen}: {error}")
     for specimen, seen in misread:
         print(f"  misread {specimen.width}x{specimen.height} {specimen.kind} {specimen.text!r} as {seen!r}")
+    print(f"  misread by script: {by_script}")
     return [
         _line(f"{count} specimens set", f"{len(clear)}", f"= {count}", not refused),
         _line("least space between ink and safe area", f"{min(clear):.1f} px", ">= 0", min(clear) >= 0),
