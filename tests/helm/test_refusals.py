@@ -130,7 +130,7 @@ WRONG: list[tuple[str, Object, str]] = [
     ("minimum over maximum", _group(minReplicas=3), "minReplicas 3 is greater than maxReplicas 2"),
     ("replicas outside", _group(replicas=5), "replicas 5 is outside"),
     ("budget that blocks every drain", _group(pdbMinAvailable=3), "pdbMinAvailable 3"),
-    ("two groups of one name", {"workerGroups": [GROUP, GROUP]}, "workerGroups[1] (gpu)"),
+    ("two groups of one name", {"workerGroups": [GROUP, GROUP]}, 'workerGroups names "gpu" twice'),
     ("no node for models", {"workerGroups": []}, "head.runsReplicas"),
     ("GPUs in resources", _group(resources={"nvidia.com/gpu": 1}), "nvidia.com/gpu"),
     (
@@ -275,6 +275,16 @@ WRONG: list[tuple[str, Object, str]] = [
         "Redis behind a closed door",
         {"ray": {"gcsFaultTolerance": {"enabled": True, "redisAddress": "r:1"}}},
         "networkPolicy.redis",
+    ),
+    (
+        "two priority classes of one name",
+        {"priorityClasses": [{"name": "a", "value": 1}, {"name": "a", "value": 2}]},
+        'priorityClasses names "a" twice',
+    ),
+    (
+        "keys that no volume holds",
+        {"app": {"auth": {"keys_file": "/etc/keys"}}},
+        "app.auth.keys_file",
     ),
     (
         "load test without a key",

@@ -23,8 +23,7 @@ containers:
     env:
       - {name: HOME, value: /tmp/home}
     resources:
-      limits: {{- toYaml .resources | nindent 8 }}
-      requests: {{- toYaml .resources | nindent 8 }}
+      {{- include "atelier.resources" (dict "resources" .resources) | nindent 6 }}
     securityContext:
       {{- include "atelier.containerSecurityContext" $root | nindent 6 }}
     volumeMounts:

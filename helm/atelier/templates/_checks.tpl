@@ -57,6 +57,8 @@ application would refuse later, when it is harder to see why.
 {{- fail (printf "ray.env gives %s as plain text: put it into a Secret and use valueFrom.secretKeyRef" $entry.name) -}}
 {{- end -}}
 {{- end -}}
+{{- include "atelier.checkUnique" (dict "where" "ray.env" "items" $ray.env) -}}
+{{- include "atelier.checkUnique" (dict "where" "priorityClasses" "items" .Values.priorityClasses) -}}
 {{- if and (eq $ray.auth.mode "disabled") $ray.auth.existingSecret -}}
 {{- fail "ray.auth.existingSecret is set but ray.auth.mode is disabled: the token would be ignored" -}}
 {{- end -}}
@@ -74,14 +76,21 @@ application would refuse later, when it is harder to see why.
 {{- end -}}
 {{- end -}}
 
-{{- define "atelier.checkWorkers" -}}
+{{/* Arguments: where, items (a list of maps with a name). */}}
+{{- define "atelier.checkUnique" -}}
 {{- $seen := dict -}}
+{{- range .items -}}
+{{- if hasKey $seen .name -}}
+{{- fail (printf "%s names %q twice" $.where .name) -}}
+{{- end -}}
+{{- $_ := set $seen .name true -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "atelier.checkWorkers" -}}
+{{- include "atelier.checkUnique" (dict "where" "workerGroups" "items" .Values.workerGroups) -}}
 {{- range $index, $group := .Values.workerGroups -}}
 {{- $where := printf "workerGroups[%d] (%s)" $index $group.name -}}
-{{- if hasKey $seen $group.name -}}
-{{- fail (printf "%s: another worker group has the same name" $where) -}}
-{{- end -}}
-{{- $_ := set $seen $group.name true -}}
 {{- if gt (int64 $group.minReplicas) (int64 $group.maxReplicas) -}}
 {{- fail (printf "%s: minReplicas %d is greater than maxReplicas %d" $where (int64 $group.minReplicas) (int64 $group.maxReplicas)) -}}
 {{- end -}}
@@ -236,6 +245,9 @@ application would refuse later, when it is harder to see why.
 {{- end -}}
 
 {{- define "atelier.checkCallers" -}}
+{{- if dig "keys_file" "" (default dict .Values.app.auth) -}}
+{{- fail "app.auth.keys_file is set: name the Secret by apiKeys.existingSecret, which the chart mounts" -}}
+{{- end -}}
 {{- if and .Values.loadtest.enabled .Values.apiKeys.existingSecret (not .Values.apiKeys.testKey) -}}
 {{- fail "loadtest.enabled with apiKeys.existingSecret needs apiKeys.testKey: the key of that Secret that holds one API key" -}}
 {{- end -}}

@@ -118,3 +118,15 @@ matchExpressions:
     - {protocol: UDP, port: 53}
     - {protocol: TCP, port: 53}
 {{- end -}}
+
+{{/* limits and requests, the same: what is promised is what may be used. Quantities become text, since a custom
+resource takes a whole number or text, but not 0.5. Arguments: resources, and devices, a map of whole numbers (or nil). */}}
+{{- define "atelier.resources" -}}
+{{- $quantities := dict -}}
+{{- range $name, $quantity := .resources }}{{ $_ := set $quantities $name (toString $quantity) }}{{ end -}}
+{{- range $name, $count := .devices }}{{ $_ := set $quantities $name $count }}{{ end -}}
+limits:
+  {{- toYaml $quantities | nindent 2 }}
+requests:
+  {{- toYaml $quantities | nindent 2 }}
+{{- end -}}

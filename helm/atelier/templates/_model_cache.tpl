@@ -56,8 +56,7 @@ env:
 {{- end }}
 {{- end }}
 resources:
-  limits: {{- toYaml $cache.resources | nindent 4 }}
-  requests: {{- toYaml $cache.resources | nindent 4 }}
+  {{- include "atelier.resources" (dict "resources" $cache.resources) | nindent 2 }}
 securityContext:
   {{- include "atelier.containerSecurityContext" $root | nindent 2 }}
 volumeMounts:

@@ -55,7 +55,9 @@ ports:
   - {name: serve, containerPort: 8000}
   - {name: metrics, containerPort: 8080}
 resources:
-{{- include "atelier.rayResources" (dict "resources" .resources "gpu" .gpu) | nindent 2 }}
+{{- $devices := dict -}}
+{{- with .gpu }}{{- $_ := set $devices .resourceName (int64 .count) }}{{ end -}}
+{{- include "atelier.resources" (dict "resources" .resources "devices" $devices) | nindent 2 }}
 securityContext:
 {{- include "atelier.containerSecurityContext" $root | nindent 2 }}
 startupProbe:
@@ -90,16 +92,6 @@ lifecycle:
       command: [sleep, {{ $root.Values.ray.drainSeconds | int64 | quote }}]
 volumeMounts:
 {{- include "atelier.rayVolumeMounts" $root | nindent 2 }}
-{{- end -}}
-
-{{/* Requests equal limits where Ray counts them: it schedules by the limit and Kubernetes must keep that promise. */}}
-{{- define "atelier.rayResources" -}}
-{{- $limits := deepCopy .resources -}}
-{{- with .gpu }}{{- $_ := set $limits .resourceName .count }}{{ end -}}
-limits:
-{{- toYaml $limits | nindent 2 }}
-requests:
-{{- toYaml $limits | nindent 2 }}
 {{- end -}}
 
 {{- define "atelier.rayVolumeMounts" -}}
