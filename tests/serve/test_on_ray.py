@@ -22,7 +22,7 @@ from serve.config import parse_config
 from tests.otlp import Receiver, receiver
 from tests.serve.gateways import SEED_POLICY
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 FRAGILE = f"fragile-{uuid.uuid4().hex[:8]}"
 
@@ -98,7 +98,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
                 "telemetry": {"otlp_endpoint": spans.endpoint},
             }
         )
-        with serving(config, "127.0.0.1", port, Console(quiet=True), ready_timeout_s=150):
+        with serving(config, "127.0.0.1", port, Console(quiet=True), ready_timeout_s=240):
             yield App(f"http://127.0.0.1:{port}", spans, policy)
 
 
