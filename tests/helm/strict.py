@@ -96,7 +96,7 @@ def _cel_failures(schema: Any, value: Any, path: str) -> Iterator[tuple[str, str
     """Runs the CEL rules of a CRD on a new object: rules about oldSelf hold by definition."""
     for rule in schema.get("x-kubernetes-validations", []):
         text = rule["rule"]
-        if "oldSelf" not in text and not cel.evaluate(text, {"self": value}):
+        if "oldSelf" not in text and not _holds(text, value):
             yield path, rule.get("message", text)
     if isinstance(value, dict):
         for name, child in schema.get("properties", {}).items():
@@ -105,3 +105,18 @@ def _cel_failures(schema: Any, value: Any, path: str) -> Iterator[tuple[str, str
     if isinstance(value, list) and isinstance(schema.get("items"), dict):
         for index, item in enumerate(value):
             yield from _cel_failures(schema["items"], item, f"{path}[{index}]")
+
+
+def _holds(rule: str, value: Any) -> bool:
+    """CEL errors count as false, as in the API server."""
+    try:
+        return bool(cel.evaluate(rule, {"self": _escaped(value)}))
+    except (TypeError, KeyError, ValueError, RuntimeError):
+        return False
+
+
+def _escaped(value: Any) -> Any:
+    """Kubernetes lets rules name a field that is a reserved word of CEL with underscores around it."""
+    if isinstance(value, dict):
+        return {"__namespace__" if k == "namespace" else k: _escaped(v) for k, v in value.items()}
+    return [_escaped(each) for each in value] if isinstance(value, list) else value

@@ -238,7 +238,7 @@ WRONG: list[tuple[str, Object, str]] = [
     ),
     (
         "Gateway without a certificate",
-        {"gateway": {"create": {"enabled": True, "className": "x"}}},
+        {"gateway": {"create": {"enabled": True, "className": "x"}, "httpRoute": {"enabled": True}}},
         "gateway.create.tlsSecretName",
     ),
     (
@@ -280,6 +280,18 @@ WRONG: list[tuple[str, Object, str]] = [
         "two priority classes of one name",
         {"priorityClasses": [{"name": "a", "value": 1}, {"name": "a", "value": 2}]},
         'priorityClasses names "a" twice',
+    ),
+    (
+        "Gateway without a route",
+        {"gateway": {"create": {"enabled": True}}},
+        "gateway.httpRoute.enabled",
+    ),
+    (
+        "one parent twice",
+        {
+            "gateway": {"httpRoute": {"parentRefs": [{"name": "a", "sectionName": "x"}, {"name": "a"}]}},
+        },
+        "gateway.httpRoute.parentRefs[1]",
     ),
     (
         "keys that no volume holds",

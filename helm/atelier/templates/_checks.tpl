@@ -227,6 +227,9 @@ application would refuse later, when it is harder to see why.
 {{- fail "ingress.enabled needs ingress.host" -}}
 {{- end -}}
 {{- $gateway := .Values.gateway -}}
+{{- if and $gateway.create.enabled (not $gateway.httpRoute.enabled) -}}
+{{- fail "gateway.create.enabled needs gateway.httpRoute.enabled: a Gateway without a route serves nothing" -}}
+{{- end -}}
 {{- if and $gateway.create.enabled (not $gateway.create.className) -}}
 {{- fail "gateway.create.enabled needs gateway.create.className" -}}
 {{- end -}}
@@ -235,6 +238,16 @@ application would refuse later, when it is harder to see why.
 {{- end -}}
 {{- if and $gateway.httpRoute.enabled (not $gateway.create.enabled) (not $gateway.httpRoute.parentRefs) -}}
 {{- fail "gateway.httpRoute.enabled needs gateway.httpRoute.parentRefs, or gateway.create.enabled: true" -}}
+{{- end -}}
+{{- $parents := dict -}}
+{{- range $index, $parent := $gateway.httpRoute.parentRefs -}}
+{{- $key := printf "%s/%s" (default "" $parent.namespace) $parent.name -}}
+{{- $sections := default list (get $parents $key) -}}
+{{- $all := append $sections (default "" $parent.sectionName) -}}
+{{- if and $sections (or (has "" $all) (ne (len $all) (len (uniq $all)))) -}}
+{{- fail (printf "gateway.httpRoute.parentRefs[%d]: Gateway %s is named twice, which needs a different sectionName each time" $index $parent.name) -}}
+{{- end -}}
+{{- $_ := set $parents $key $all -}}
 {{- end -}}
 {{- if and $gateway.httpRoute.enabled (not $gateway.httpRoute.hostnames) -}}
 {{- fail "gateway.httpRoute.enabled needs gateway.httpRoute.hostnames" -}}
