@@ -1,12 +1,13 @@
 """Trains the autoencoder: 64 px RGB <-> 8x8x24 latents (diffusers `AutoencoderKL`).
 
-`python -m models.training.autoencoder --minutes 25` resumes from its checkpoint. Knows pictures and colours;
+`python -m models.training.autoencoder --steps 850` resumes from its checkpoint. Knows pictures and colours;
 nothing of captions.
 """
 
 import argparse
 import math
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.training import checkpoints, pictures
-from models.training.devices import ThreadChoice, autocast, prepare
+from models.training.devices import SplitGradients, autocast, prepare
 from models.training.muon import MuonWithAdam
 from models.training.things import BACKGROUNDS
 
@@ -26,7 +27,9 @@ BATCH = 32
 LEARNING_RATE = 4e-3
 WARM_UP_STEPS = 50
 KL_WEIGHT = 1e-3
+AVERAGE_DECAY = 0.99
 SECONDS_BETWEEN_CHECKPOINTS = 120
+SECONDS_BETWEEN_NOTES = 20
 
 
 def new_autoencoder() -> AutoencoderKL:
@@ -80,80 +83,104 @@ def reconstruction_loss(made: Tensor, wanted: Tensor) -> Tensor:
     return functional.l1_loss(made, wanted) + 0.5 * edges + 0.5 * coarse
 
 
-def train(minutes: float, ends_at_step: int, decoder_only: bool) -> None:
-    device = prepare()
-    torch.manual_seed(1)
-    model = new_autoencoder().to(device, memory_format=torch.channels_last)
-    if decoder_only:
-        model.encoder.requires_grad_(False)
-        model.quant_conv.requires_grad_(False)
-    optimizer = MuonWithAdam(model, LEARNING_RATE)
-    step, average = 0, {k: v.detach().clone() for k, v in model.state_dict().items()}
-    kept = checkpoints.load(NAME)
-    if kept is not None:
-        model.load_state_dict(kept["model"])
-        average, step = kept["average"], kept["step"]
-        if kept["decoder_only"] == decoder_only:
-            optimizer.load_state_dict(kept["optimizer"])
-    stream = PictureStream(seed=1000 + step)
-    threads = ThreadChoice()
-    started = noted = saved = time.monotonic()
-    first_step = noted_step = step
-    while step < ends_at_step and time.monotonic() - started < 60 * minutes:
-        progress = step / ends_at_step
-        warm = min(1.0, (step - first_step + 1) / WARM_UP_STEPS)
-        optimizer.set_rate(LEARNING_RATE * warm * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * progress))))
-        wanted = stream.batch(BATCH).to(device, memory_format=torch.channels_last)
-        with autocast(device):
-            posterior = model.encode(wanted).latent_dist
-            latents = posterior.mode() if decoder_only else posterior.sample()
-            made = model.decode(latents).sample
-        reconstruction = reconstruction_loss(made.float(), wanted)
-        kl = posterior.kl().float().mean() / latents[0].numel()
-        (reconstruction + (0 if decoder_only else KL_WEIGHT * kl)).backward()
-        optimizer.step()
-        threads.step_done()
-        step += 1
-        keep = min(0.99, step / (step + 20))
+class Training:
+    """The autoencoder, its running average and its optimizer, from the last checkpoint on."""
+
+    def __init__(self, decoder_only: bool) -> None:
+        self._device = prepare()
+        torch.manual_seed(1)
+        self._model = new_autoencoder().to(self._device, memory_format=torch.channels_last)
+        self._decoder_only = decoder_only
+        if decoder_only:
+            self._model.encoder.requires_grad_(False)
+            self._model.quant_conv.requires_grad_(False)
+        self._gradients = SplitGradients(self._model, self._device)
+        self._optimizer = MuonWithAdam(self._model, LEARNING_RATE, self._gradients.pool)
+        self._average = {key: value.detach().clone() for key, value in self._model.state_dict().items()}
+        self.steps = 0
+        kept = checkpoints.load(NAME)
+        if kept is not None:
+            self._restore(kept)
+        self._warm_from = self.steps
+        self._stream = PictureStream(seed=1000 + self.steps)
+
+    def step(self, batch: int, rate: float) -> float:
+        """Learns from one batch at the learning rate `rate`; returns its loss."""
+        wanted = self._stream.batch(batch).to(self._device, memory_format=torch.channels_last)
+
+        def loss_of(part: slice) -> Tensor:
+            with autocast(self._device):
+                posterior = self._model.encode(wanted[part]).latent_dist
+                latents = posterior.mode() if self._decoder_only else posterior.sample()
+                made = self._model.decode(latents).sample
+            reconstruction = reconstruction_loss(made.float(), wanted[part])
+            kl = posterior.kl().float().mean() / latents[0].numel()
+            return reconstruction if self._decoder_only else reconstruction + KL_WEIGHT * kl
+
+        loss = self._gradients(batch, loss_of)
+        self._optimizer.set_rate(rate * min(1.0, (self.steps - self._warm_from + 1) / WARM_UP_STEPS))
+        self._optimizer.step()
+        self.steps += 1
+        keep = min(AVERAGE_DECAY, self.steps / (self.steps + 20))
         with torch.no_grad():
-            for key, value in model.state_dict().items():
-                average[key].lerp_(value, 1 - keep)
+            for key, value in self._model.state_dict().items():
+                self._average[key].lerp_(value, 1 - keep)
+        return loss
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def psnr_db(self) -> float:
+        """Of the averaged weights on one fresh batch; 2 is the range of the pixels."""
+        judged = new_autoencoder().to(self._device).eval()
+        judged.load_state_dict(self._average)
+        wanted = self._stream.batch(BATCH).to(self._device)
+        made = judged.decode(judged.encode(wanted).latent_dist.mode()).sample
+        return -10 * math.log10(functional.mse_loss(made.clamp(-1, 1), wanted).item() / 4)
+
+    def save(self) -> None:
+        state = {
+            "model": self._model.state_dict(),
+            "average": self._average,
+            "optimizer": self._optimizer.state_dict(),
+            "step": self.steps,
+            "decoder_only": self._decoder_only,
+        }
+        checkpoints.save(NAME, state)
+
+    def _restore(self, kept: dict[str, Any]) -> None:
+        self._model.load_state_dict(kept["model"])
+        self._average = {key: value.to(self._device) for key, value in kept["average"].items()}
+        self.steps = kept["step"]
+        if kept["decoder_only"] == self._decoder_only:
+            self._optimizer.load_state_dict(kept["optimizer"])
+
+
+def train(steps: int, decoder_only: bool) -> None:
+    """Trains until `steps` were made in all; the learning rate falls to nearly zero there."""
+    training = Training(decoder_only)
+    noted = saved = time.monotonic()
+    noted_step = training.steps
+    while training.steps < steps:
+        fall = 0.5 + 0.5 * math.cos(math.pi * training.steps / steps)
+        loss = training.step(BATCH, LEARNING_RATE * (0.02 + 0.98 * fall))
         now = time.monotonic()
-        if now - noted > 20:
-            psnr = -10 * math.log10(functional.mse_loss(made.float(), wanted).item() / 4)
-            speed = (step - noted_step) * BATCH / (now - noted)
-            print(
-                f"step {step} loss {reconstruction.item():.4f} kl {kl.item():.2f} psnr {psnr:.2f} dB "
-                f"latent std {latents.float().std().item():.2f} "
-                f"{speed:.0f} img/s with {torch.get_num_threads()} threads",
-                flush=True,
-            )
-            noted, noted_step = now, step
+        if now - noted > SECONDS_BETWEEN_NOTES:
+            pace = (training.steps - noted_step) * BATCH / (now - noted)
+            print(f"step {training.steps} of {steps}, loss {loss:.4f} {pace:.0f} pictures/s", flush=True)
+            noted, noted_step = now, training.steps
         if now - saved > SECONDS_BETWEEN_CHECKPOINTS:
-            _save(model, average, optimizer, step, decoder_only)
+            training.save()
             saved = now
-    _save(model, average, optimizer, step, decoder_only)
-
-
-def _save(
-    model: AutoencoderKL, average: dict[str, Tensor], optimizer: MuonWithAdam, step: int, decoder_only: bool
-) -> None:
-    state = {
-        "model": model.state_dict(),
-        "average": average,
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-        "decoder_only": decoder_only,
-    }
-    checkpoints.save(NAME, state)
+    training.save()
+    print(f"PSNR {training.psnr_db():.1f} dB")
 
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--minutes", type=float, default=600)
-    arguments.add_argument("--steps", type=int, default=4000, help="the learning rate ends here")
+    arguments.add_argument(
+        "--steps", type=int, default=850, help="in all; the learning rate falls to zero there"
+    )
     arguments.add_argument(
         "--decoder-only", action="store_true", help="sharpen the decoder, keep the latents"
     )
     chosen = arguments.parse_args()
-    train(chosen.minutes, chosen.steps, chosen.decoder_only)
+    train(chosen.steps, chosen.decoder_only)

@@ -136,13 +136,13 @@ def is_held_out(thing: str, style: str, background: str) -> bool:
 
 
 def caption(subject: Subject, chance: random.Random) -> str:
-    """One of the many ways to ask for `subject`; the style is left out in 3 of 10, white in 1 of 2."""
+    """One of the many ways to ask for `subject`; the style is left out in 3 of 20, white in 1 of 2."""
     words = _WORDS[subject.thing]
     name = words[0] if len(words) == 1 or chance.random() < 0.65 else chance.choice(words[1:])
     noun = _with_colour(name, subject, chance)
     if chance.random() < 0.12:
         noun = f"{chance.choice(FILLERS)} {noun}"
-    style_place = chance.choices(("none", "before", "end", "medium"), (30, 25, 30, 15))[0]
+    style_place = chance.choices(("none", "before", "end", "medium"), (15, 30, 35, 20))[0]
     if style_place == "before":
         noun = f"{subject.style} {noun}"
     phrase = f"{_article(noun)} {noun}" if chance.random() < 0.75 else noun

@@ -1,10 +1,11 @@
 """Where training runs: a GPU if there is one, else the CPU; in bfloat16 where the processor has it."""
 
-import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import torch
+from torch import Tensor, nn
 
 
 def prepare() -> torch.device:
@@ -15,43 +16,38 @@ def prepare() -> torch.device:
 def autocast(device: torch.device) -> AbstractContextManager[None]:
     """bfloat16 on a GPU and on processors with avx512_bf16; else the float32 of the weights."""
     native = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=native)
+    casting: AbstractContextManager[None] = torch.autocast(
+        device.type,
+        torch.bfloat16,
+        enabled=native,
+        cache_enabled=device.type == "cuda",  # the cache is shared by threads, their graphs are not
+    )
+    return casting
 
 
-class ThreadChoice:
-    """Keeps the number of CPU threads at which steps are fastest now.
+class SplitGradients:
+    """Gradients of a batch computed in parts, one thread a part; the parts meet only at its end.
 
-    On a shared machine two threads that wait for each other are slower than one, and which is better changes
-    by the minute: every `EVERY` steps the other number is tried for `TRIAL` steps and the faster one kept.
+    On a shared CPU this outruns threads inside each operation, where one that lost its core stops the other.
     """
 
-    EVERY = 60
-    TRIAL = 3
+    def __init__(self, model: nn.Module, device: torch.device, workers: int = 2) -> None:
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._workers = workers if device.type == "cpu" else 1
+        self.pool = ThreadPoolExecutor(self._workers)
+        if device.type == "cpu":
+            torch.set_num_threads(1)
 
-    def __init__(self, most: int | None = None, clock: Callable[[], float] = time.perf_counter) -> None:
-        most = most or torch.get_num_threads()
-        self._choices = sorted({1, most})
-        self._step = 0
-        self._took: list[list[float]] = [[] for _ in self._choices]
-        self._current = len(self._choices) - 1
-        self._clock = clock
-        self._begun = clock()
-        torch.set_num_threads(self._choices[self._current])
+    def __call__(self, size: int, loss_of: Callable[[slice], Tensor]) -> float:
+        """Adds the gradient of the mean of `loss_of` over equal parts of 0..size; returns that mean."""
+        share = size // self._workers
+        parts = [slice(begin, begin + share) for begin in range(0, share * self._workers, share)]
 
-    def step_done(self) -> None:
-        """Call after every step."""
-        now = self._clock()
-        self._took[self._current].append(now - self._begun)
-        self._begun = now
-        self._step += 1
-        phase = self._step % self.EVERY
-        if len(self._choices) > 1 and phase in (self.TRIAL, 2 * self.TRIAL):
-            if phase == 2 * self.TRIAL:
-                medians = [sorted(times)[len(times) // 2] for times in self._took]
-                self._current = medians.index(min(medians))
-            else:
-                self._current = 1 - self._current
-                self._took[self._current].clear()
-            torch.set_num_threads(self._choices[self._current])
-        elif phase == 0:
-            self._took[self._current].clear()
+        def part_of(part: slice) -> tuple[Tensor, tuple[Tensor, ...]]:
+            loss = loss_of(part) / self._workers
+            return loss.detach(), torch.autograd.grad(loss, self._parameters)
+
+        done = list(self.pool.map(part_of, parts))
+        for parameter, *grads in zip(self._parameters, *(grads for _, grads in done), strict=True):
+            parameter.grad = sum(grads[1:], start=grads[0])
+        return float(sum(loss.item() for loss, _ in done))

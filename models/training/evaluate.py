@@ -1,17 +1,15 @@
 """Measures an exported model: is it the thing, on the colour, and how much of it is memory.
 
-`python -m models.training.evaluate [--model FOLDER] [--json FILE]`. Renders every thing in every style, the
+`python -m models.training.evaluate [--model FOLDER] [--every N]`. Renders every thing in every style, the
 held-out combinations, and the few-step variant, and judges them with the classifier trained on icons alone.
 Knows nothing of how the model was trained.
 """
 
 import argparse
 import json
-import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +113,7 @@ class Nearness:
     """Distance to the nearest of all training pictures on the asked background, RMS over RGB 0..255 at 32 px.
 
     `fresh_median` is the same for icons drawn at a place and size that training does not use: what "new but
-    the same drawing" amounts to. `same_thing`: the ratio of samples whose nearest picture shows what was meant.
+    the same drawing" amounts to. `same_thing`: ratio of samples whose nearest picture shows what was meant.
     """
 
     samples: int
@@ -162,44 +160,32 @@ def _small_on(pixels: npt.NDArray[np.uint8], colour: tuple[int, int, int]) -> It
         yield _small(torch.from_numpy(pictures.compose(drawing, colours)))
 
 
-def evaluate(folder: Path, quick: bool) -> dict[str, Any]:
-    """All measures of the model in `folder`; `quick`: a quarter of the vocabulary at the default only."""
-    prepare()
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
+def evaluate(folder: Path, every: int, guidance_scale: float) -> Iterator[tuple[str, Score | Nearness]]:
+    """All measures of the model in `folder` by name, as they are made, on every `every`-th prompt."""
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    vocabulary = vocabulary_subjects(held_out=False)
-    if quick:
-        vocabulary = vocabulary[::4]
-    started = time.monotonic()
-    rendered = render(pipeline, vocabulary, DEFAULT)
-    results: dict[str, Any] = {"default": score(rendered, vocabulary)}
-    if not quick:
-        few = render(pipeline, vocabulary, FEW_STEPS)
-        results["few_steps"] = score(few, vocabulary)
-        unseen = vocabulary_subjects(held_out=True)
-        results["held_out"] = score(render(pipeline, unseen, DEFAULT), unseen)
-        painted = painted_subjects()
-        results["painted"] = score(render(pipeline, painted, DEFAULT), painted)
-        results["nearness"] = nearness(rendered, vocabulary)
-        for style in STYLES:
-            mine = [i for i, subject in enumerate(vocabulary) if subject.style == style]
-            results[f"default_{style}"] = score(rendered[mine], [vocabulary[i] for i in mine])
-    results["seconds"] = time.monotonic() - started
-    return results
-
-
-def _plain(value: Any) -> Any:
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    default = replace(DEFAULT, guidance_scale=guidance_scale)
+    vocabulary = vocabulary_subjects(held_out=False)[::every]
+    rendered = render(pipeline, vocabulary, default)
+    yield "default", score(rendered, vocabulary)
+    for style in STYLES:
+        mine = [i for i, subject in enumerate(vocabulary) if subject.style == style]
+        yield f"default, {style}", score(rendered[mine], [vocabulary[i] for i in mine])
+    few = replace(FEW_STEPS, guidance_scale=guidance_scale)
+    yield "few steps", score(render(pipeline, vocabulary, few), vocabulary)
+    unseen = vocabulary_subjects(held_out=True)[::every]
+    yield "held out", score(render(pipeline, unseen, default), unseen)
+    painted = painted_subjects()[::every]
+    yield "painted", score(render(pipeline, painted, default), painted)
+    yield "nearness", nearness(rendered, vocabulary)
 
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--model", type=Path, default=places.EXPORTED)
-    arguments.add_argument("--json", type=Path, help="also write the results here")
-    arguments.add_argument("--quick", action="store_true")
+    arguments.add_argument("--every", type=int, default=1, help="judge only every n-th prompt")
+    arguments.add_argument("--guidance-scale", type=float, default=DEFAULT.guidance_scale)
     chosen = arguments.parse_args()
-    measured = {name: _plain(value) for name, value in evaluate(chosen.model, chosen.quick).items()}
-    printed = json.dumps(measured, indent=1)
-    print(printed)
-    if chosen.json:
-        chosen.json.write_text(printed + "\n", encoding="utf-8")
+    prepare()
+    for name, measured in evaluate(chosen.model, chosen.every, chosen.guidance_scale):
+        print(json.dumps({name: asdict(measured)}), flush=True)

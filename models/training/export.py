@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 
-from models.training import autoencoder, checkpoints, diffusion, latents, places, text
+from models.training import autoencoder, checkpoints, diffusion, examples, latents, places, text
 from models.training.captions import all_words
 from models.training.things import BACKGROUNDS, DEFAULT_BACKGROUND, PAINTABLE, PAINTS, STYLES, thing_words
 
@@ -43,7 +43,7 @@ def trained_pipeline() -> StableDiffusionPipeline:
 def sampling_schedule() -> DPMSolverMultistepScheduler:
     """DPM-Solver++(2M) from the last training step on: the cosine schedule ends in noise without a trace."""
     return DPMSolverMultistepScheduler(
-        num_train_timesteps=diffusion.TRAIN_TIMESTEPS,
+        num_train_timesteps=examples.TRAIN_TIMESTEPS,
         beta_schedule="squaredcos_cap_v2",
         prediction_type="v_prediction",
         algorithm_type="dpmsolver++",
@@ -70,7 +70,9 @@ def vocabulary() -> dict[str, Any]:
 
 
 def export(folder: Path) -> None:
-    trained_pipeline().to(torch.float16).save_pretrained(folder)
+    pipeline = trained_pipeline().to(torch.float16)
+    pipeline.text_encoder.float()  # transformers loads what is stored, diffusers float32
+    pipeline.save_pretrained(folder)
     written = json.dumps(vocabulary(), indent=1, ensure_ascii=False) + "\n"
     (folder / "vocabulary.json").write_text(written, encoding="utf-8")
     total_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -6,12 +6,14 @@ Jordan et al. 2024, https://kellerjordan.github.io/posts/muon, with the step siz
 """
 
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
     """The nearest matrix with singular values of about 1, by quintic Newton-Schulz steps in bfloat16."""
     a, b, c = 3.4445, -4.7750, 2.0315
@@ -26,26 +28,36 @@ def orthogonal(matrix: Tensor, steps: int = 5) -> Tensor:
     return (x.T if tall else x).to(matrix.dtype)
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(torch.optim.Optimizer):  # type: ignore[misc]
     """For parameters of two or more dimensions only."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        pool: Executor | None = None,
+        momentum: float = 0.95,
+    ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
+        self._pool = pool
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, closure: Any = None) -> None:
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                state = self.state[parameter]
-                if not state:
-                    state["momentum"] = torch.zeros_like(parameter)
-                momentum = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-                nesterov = parameter.grad.lerp(momentum, group["momentum"])
-                flat = nesterov.flatten(1)
-                update = orthogonal(flat) * (0.2 * max(flat.shape) ** 0.5)
-                parameter.add_(update.view(parameter.shape), alpha=-group["lr"])
+            moved = [parameter for parameter in group["params"] if parameter.grad is not None]
+            updates = [self._nesterov(parameter, group["momentum"]).flatten(1) for parameter in moved]
+            made = (self._pool.map if self._pool else map)(orthogonal, updates)
+            for parameter, update in zip(moved, made, strict=True):
+                size = group["lr"] * 0.2 * max(update.shape) ** 0.5
+                parameter.add_(update.view(parameter.shape), alpha=-size)
+
+    def _nesterov(self, parameter: nn.Parameter, momentum: float) -> Tensor:
+        assert parameter.grad is not None
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        average: Tensor = state["momentum"].lerp_(parameter.grad, 1 - momentum)
+        return parameter.grad.lerp(average, momentum)
 
 
 class MuonWithAdam:
@@ -53,8 +65,9 @@ class MuonWithAdam:
 
     MIN_SIDE = 16
 
-    def __init__(self, model: nn.Module, lr: float) -> None:
-        matrices, others = [], []
+    def __init__(self, model: nn.Module, lr: float, pool: Executor | None = None) -> None:
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for module in model.modules():
             for parameter in module.parameters(recurse=False):
                 wide = parameter.ndim >= 2 and min(parameter.flatten(1).shape) >= self.MIN_SIDE
@@ -62,7 +75,7 @@ class MuonWithAdam:
                 if parameter.requires_grad:
                     (matrices if by_muon else others).append(parameter)
         self._parts: tuple[torch.optim.Optimizer, ...] = (
-            Muon(matrices, lr=lr),
+            Muon(matrices, lr=lr, pool=pool),
             torch.optim.Adam(others, lr=lr, betas=(0.9, 0.98), fused=True),
         )
 

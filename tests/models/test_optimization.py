@@ -40,18 +40,22 @@ def test_the_optimizer_learns_and_resumes_exactly() -> None:
     assert torch.equal(resumed_weights, weights)
 
 
-def test_the_number_of_threads_follows_the_faster_choice() -> None:
-    before = torch.get_num_threads()
-    clock = {"now": 0.0}
-    choice = devices.ThreadChoice(most=2, clock=lambda: clock["now"])
+def test_gradients_in_parts_are_those_of_the_whole() -> None:
+    torch.manual_seed(5)
+    model = nn.Sequential(nn.Linear(8, 8), nn.SiLU(), nn.Linear(8, 1))
+    inputs, wanted = torch.randn(12, 8), torch.randn(12, 1)
+    threads = torch.get_num_threads()
+
+    def loss_of(part: slice) -> torch.Tensor:
+        return (model(inputs[part]) - wanted[part]).square().mean()
+
     try:
-        for _ in range(devices.ThreadChoice.EVERY):
-            clock["now"] += 2.0 if torch.get_num_threads() == 2 else 1.0
-            choice.step_done()
-        assert torch.get_num_threads() == 1
-        for _ in range(2 * devices.ThreadChoice.EVERY):
-            clock["now"] += 1.0 if torch.get_num_threads() == 2 else 2.0
-            choice.step_done()
-        assert torch.get_num_threads() == 2
+        loss = devices.SplitGradients(model, torch.device("cpu"), workers=3)(12, loss_of)
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+    in_parts = [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+    whole = loss_of(slice(0, 12))
+    expected = torch.autograd.grad(whole, list(model.parameters()))
+    assert abs(loss - whole.item()) < 1e-6
+    for got, wished in zip(in_parts, expected, strict=True):
+        assert torch.allclose(got, wished, atol=1e-6)
