@@ -186,6 +186,10 @@ if __name__ == "__main__":
     arguments.add_argument("--every", type=int, default=1, help="judge only every n-th prompt")
     arguments.add_argument("--guidance-scale", type=float, default=DEFAULT.guidance_scale)
     chosen = arguments.parse_args()
+    if chosen.every > 1 and chosen.every % len(STYLES) == 0:
+        arguments.error(
+            f"--every {chosen.every} would judge one style only; take one that {len(STYLES)} does not divide"
+        )
     prepare()
     for name, measured in evaluate(chosen.model, chosen.every, chosen.guidance_scale):
         print(json.dumps({name: asdict(measured)}), flush=True)
