@@ -34,6 +34,9 @@ class ModelReplica:
         telemetry.configure_process(process, component=name)
         self._name = name
         self._model = build_model(name, spec)
+        # Ray Serve awaits `__del__` when it stops a replica. Of the instance and not of the class, where
+        # Python's garbage collection would call it too, and could not await it.
+        setattr(self, "__del__", self._model.close)  # noqa: B010
         started = time.perf_counter()
         await self._model.load()
         logger.info("model %s loaded in %.1f s", name, time.perf_counter() - started)
@@ -77,11 +80,6 @@ class ModelReplica:
 
     def check_health(self) -> None:
         self._model.check_health()
-
-    async def __del__(self) -> None:
-        model = getattr(self, "_model", None)
-        if model is not None:
-            await model.close()
 
     @contextmanager
     def _hop(self, request: RenderRequest) -> Iterator[None]:

@@ -1,0 +1,75 @@
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from deployments import errors
+from deployments.fakes import EchoSpec
+from deployments.replica import ModelReplica
+from deployments.telemetry import ProcessTelemetry
+from deployments.types import Encoding, PartialImage, RenderRequest, RenderResult
+
+
+async def replica(**fields: Any) -> ModelReplica:
+    made = ModelReplica.__new__(ModelReplica)
+    spec = EchoSpec.model_validate({"kind": "echo", **fields})
+    await ModelReplica.__init__(made, "echo", spec, ProcessTelemetry())  # type: ignore[misc]
+    return made
+
+
+def request(budget_s: float | None = None, **fields: Any) -> RenderRequest:
+    deadline = None if budget_s is None else time.time() + budget_s
+    return RenderRequest("r", "x", 8, 8, 1, deadline_unix_s=deadline, encoding=Encoding(), **fields)
+
+
+async def test_an_image_in_time() -> None:
+    result = await (await replica()).render(request(budget_s=30))
+    assert result.receipt.model == "echo"
+
+
+async def test_what_is_too_late_is_refused_before_the_work() -> None:
+    with pytest.raises(errors.DeadlineExceeded, match="before the work began"):
+        await (await replica(fails_with="model_error")).render(request(budget_s=-1))
+
+
+async def test_work_ends_at_the_deadline() -> None:
+    late = await replica(fails_with="hang")
+    with pytest.raises(errors.DeadlineExceeded, match="while the model was working"):
+        await late.render(request(budget_s=0.02))
+    assert late.load_report().running == 0
+
+
+async def test_torch_s_out_of_memory_is_ours() -> None:
+    with pytest.raises(errors.OutOfMemory, match="echo ran out of memory"):
+        await (await replica(fails_with="torch_out_of_memory")).render(request())
+
+
+async def test_a_failure_keeps_its_details_to_the_log() -> None:
+    with pytest.raises(errors.ModelFailed) as caught:
+        await (await replica(fails_with="model_error")).render(request())
+    assert str(caught.value) == "model echo failed"
+    assert caught.value.__cause__ is None
+
+
+async def test_cancelling_ends_the_work() -> None:
+    hanging = await replica(fails_with="hang")
+    task = asyncio.create_task(hanging.render(request()))
+    for _ in range(5):  # until it has reached the model
+        await asyncio.sleep(0)
+    assert hanging.load_report().running == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert hanging.load_report().running == 0
+
+
+async def test_a_stream_gives_previews_then_the_result() -> None:
+    events = [event async for event in (await replica()).render_stream(request(partial_images=2))]
+    assert [type(event) for event in events] == [PartialImage, PartialImage, RenderResult]
+
+
+async def test_a_stream_that_fails_raises() -> None:
+    events = (await replica(fails_with="torch_out_of_memory")).render_stream(request())
+    with pytest.raises(errors.OutOfMemory):
+        await anext(events)

@@ -1,0 +1,53 @@
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from serve.middleware.body_limit import BodyLimitMiddleware
+
+
+async def send_through(
+    chunks: Sequence[bytes], length: int | None, method: str = "POST"
+) -> tuple[int, bytes]:
+    """Status, and the body that the application saw."""
+    seen = b""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal seen
+        message = await receive()
+        seen = message.get("body", b"")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    messages = [
+        {"type": "http.request", "body": chunk, "more_body": index < len(chunks) - 1}
+        for index, chunk in enumerate(chunks)
+    ]
+    statuses: list[int] = []
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    headers = [] if length is None else [(b"content-length", str(length).encode())]
+    scope = {"type": "http", "method": "POST", "headers": headers}
+    await BodyLimitMiddleware(app, 10)(scope, receive, send)
+    return statuses[0], seen
+
+
+@pytest.mark.parametrize("chunks", [[b"0123456789"], [b"01234", b"56789"], [b""], [b"0", b"", b"1"]])
+async def test_a_body_within_the_limit_arrives_whole(chunks: list[bytes]) -> None:
+    assert await send_through(chunks, None) == (200, b"".join(chunks))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "length"),
+    [([b"0123456789x"], 11), ([b"01234", b"56789", b"x"], None), ([b"012345", b"6789xx"], 4), ([b""], 11)],
+)
+async def test_a_body_over_the_limit_is_413_whatever_its_length_says(
+    chunks: list[bytes], length: int | None
+) -> None:
+    assert await send_through(chunks, length) == (413, b"")
