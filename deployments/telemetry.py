@@ -27,6 +27,7 @@ SPAN_TEXT_ENCODE = "text_encode"
 SPAN_DENOISE = "denoise"
 SPAN_DECODE = "decode"
 SPAN_UPSCALE = "upscale"
+SPAN_RESTORE = "restore"
 SPAN_TYPESET = "typeset"
 SPAN_ENCODE_IMAGE = "encode_image"
 

@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _PREFIX = "ATELIER_"
-_OF_OTHERS = frozenset({"ATELIER_SHARED", "ATELIER_TRAINING_DIR"})  # read by tests and by training scripts
+# Read by tests and by training scripts.
+_OF_OTHERS = frozenset(
+    {"ATELIER_SHARED", "ATELIER_TRAINING_DIR", "ATELIER_UPDATE_GOLDEN", "ATELIER_UPSCALER_TRAINING_DIR"}
+)
 
 
 class SettingsError(ValueError):

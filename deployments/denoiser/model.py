@@ -15,6 +15,7 @@ from deployments.denoiser import palette
 from deployments.denoiser.backend import DenoiserBackend
 from deployments.denoiser.spec import Colour, DenoiserSpec
 from deployments.spec import ClosedModel
+from deployments.telemetry import SPAN_RESTORE
 from deployments.tiles.backend import Backend
 from deployments.tiles.model import Finisher, TiledModel
 from deployments.types import Pixels, RenderRequest
@@ -30,7 +31,7 @@ class DenoiseOptions(ClosedModel):
 class DenoiserModel(TiledModel):
     """Output has the size of the input; alpha stays as it is."""
 
-    span = "restore"
+    span = SPAN_RESTORE
 
     def __init__(self, name: str, spec: DenoiserSpec) -> None:
         super().__init__(name, spec, factor=1)
