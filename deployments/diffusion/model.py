@@ -7,11 +7,12 @@ happened. Knows nothing of Ray or HTTP.
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deployments import errors, images
 from deployments.diffusion import receipts
+from deployments.diffusion.coverage import Vocabulary, read_vocabulary
 from deployments.diffusion.denoisers import AnyDenoiser, choose_denoiser
 from deployments.diffusion.device import Share, take_share
 from deployments.diffusion.performance import Performance
@@ -57,6 +58,7 @@ class DiffusionModel:
         self._name = name
         self._spec = spec
         self._parts: _Loaded | None = None
+        self._vocabulary: Vocabulary | None = None
         self._finished = 0
 
     @property
@@ -65,6 +67,7 @@ class DiffusionModel:
 
     async def load(self) -> None:
         """Raises ValueError with what to do if the weights are missing or do not fit the device."""
+        self._vocabulary = await asyncio.to_thread(read_vocabulary, self._spec.weights)
         self._parts = await asyncio.to_thread(self._load)
         self._parts.engine.start()
 
@@ -79,6 +82,9 @@ class DiffusionModel:
         receipt = await asyncio.to_thread(
             receipts.receipt_of, self._name, self._spec, loaded.pipelines, task, finished
         )
+        if self._vocabulary is not None:
+            coverage = self._vocabulary.coverage(request.prompt)
+            receipt = replace(receipt, details={**receipt.details, "prompt_coverage": coverage.as_json()})
         image: Pixels | EncodedImage = pixels
         if request.encoding is not None:
             with receipts.encoding_span():
