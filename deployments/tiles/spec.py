@@ -16,7 +16,7 @@ class TiledSpec(BaseSpec):
     `max_pixels` bounds the output.
     """
 
-    tile: Annotated[int, Field(ge=32, le=4096)] = 128
+    tile: Annotated[int, Field(ge=32, le=4096)] = 160
     overlap: Annotated[int, Field(ge=8, le=256)] = 32
     tile_batch: Annotated[int, Field(ge=1, le=256)] | None = None
     tile_memory_bytes: Annotated[int, Field(ge=1 << 20)] = 512 << 20

@@ -61,7 +61,7 @@ def test_the_batch_is_what_fits_the_memory() -> None:
 
 
 def test_what_does_not_fit_at_all_is_refused_with_numbers() -> None:
-    spec = TiledSpec(tile_memory_bytes=1 << 20)
+    spec = TiledSpec(tile=128, tile_memory_bytes=1 << 20)
     with pytest.raises(errors.OutOfMemory, match="2 MiB to compute, this replica grants 1 MiB"):
         TileWork(Repeating(), spec, 2, image(325, 325))
     assert TileWork(Repeating(), spec, 2, image(150, 150)).tile_batch == 4
