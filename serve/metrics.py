@@ -47,6 +47,7 @@ class RayObserver:
 
     def __init__(self) -> None:
         self._pending: dict[tuple[ray_metrics.Counter, tuple[tuple[str, str], ...]], float] = {}
+        self._is_stale = False
         self._requests = ray_metrics.Counter(
             telemetry.METRIC_REQUESTS, "Requests that ended", ("route", "model", "outcome")
         )
@@ -109,9 +110,10 @@ class RayObserver:
 
     def policy_offered(self, accepted: bool) -> None:
         self._count(self._reloads, 1, result="accepted" if accepted else "refused")
-        self._stale.set(0 if accepted else 1)
+        self._is_stale = not accepted
 
     def flush(self) -> None:
+        self._stale.set(int(self._is_stale))  # Ray drops a gauge that is not set again within minutes
         pending, self._pending = self._pending, {}
         for (counter, tags), value in pending.items():
             counter.inc(value, dict(tags))

@@ -1,0 +1,201 @@
+"""Details of single templates that neither schemas nor cross checks see."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from routing.types import Outcome
+from serve import telemetry
+from tests.helm.cross_checks import matches
+from tests.helm.rendering import (
+    NAMESPACE,
+    Object,
+    example,
+    merged,
+    one,
+    pod_templates,
+    render,
+    render_text,
+)
+
+COLLECTOR = {"otelCollector": {"enabled": True, "exporter": {"endpoint": "http://tempo:4318"}}}
+
+
+def _collector(values: Object | None = None) -> Object:
+    config = one(render(merged(COLLECTOR, values or {})), "ConfigMap", "atelier-otel")["data"]["config.yaml"]
+    document: Object = yaml.safe_load(config)
+    return document
+
+
+def test_collector_pipeline_is_wired() -> None:
+    config = _collector()
+    for pipeline in config["service"]["pipelines"].values():
+        for part in ("receivers", "processors", "exporters"):
+            assert set(pipeline[part]) <= set(config[part])
+    assert config["service"]["pipelines"]["traces"]["processors"][0] == "memory_limiter"
+    assert set(config["service"]["extensions"]) == set(config["extensions"])
+
+
+def test_collector_keeps_what_the_application_marks() -> None:
+    """Names of attributes and outcomes are the application's; a renamed one would drop traces in silence."""
+    policies = {p["name"]: p for p in _collector()["processors"]["tail_sampling"]["policies"]}
+    assert policies["substituted"]["boolean_attribute"]["key"] == telemetry.ATTR_SUBSTITUTED
+    outcomes = policies["not-ok"]["string_attribute"]
+    assert outcomes["key"] == telemetry.ATTR_OUTCOME
+    boring = {Outcome.OK, Outcome.CANCELLED, Outcome.CONTENT_REFUSED, Outcome.UNSUPPORTED}
+    assert set(outcomes["values"]) == {outcome.value for outcome in Outcome} - boring
+
+
+def test_collector_samples_as_told() -> None:
+    sampling = {"slowerThanMs": 2500, "othersPercent": 0.5, "decisionWaitSeconds": 7}
+    tail = _collector({"otelCollector": {"tailSampling": sampling}})["processors"]["tail_sampling"]
+    policies = {p["name"]: p for p in tail["policies"]}
+    assert tail["decision_wait"] == "7s"
+    assert policies["slow"]["latency"]["threshold_ms"] == 2500
+    assert policies["share-of-the-rest"]["probabilistic"]["sampling_percentage"] == 0.5
+
+
+def test_collector_restarts_with_its_config() -> None:
+    def checksum(values: Object) -> str:
+        deployment = one(render(merged(COLLECTOR, values)), "Deployment")
+        value: str = deployment["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+        return value
+
+    assert checksum({}) != checksum({"otelCollector": {"tailSampling": {"slowerThanMs": 1}}})
+
+
+def test_pods_send_traces_to_the_collector() -> None:
+    for where, pod in pod_templates([one(render(COLLECTOR), "RayService")]):
+        env = {e["name"]: e.get("value") for e in pod["spec"]["containers"][0]["env"]}
+        assert env["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://atelier-otel.studio.svc:4318", where
+
+
+def _reachable(objects: list[Object], labels: dict[str, str], port: int) -> list[Any]:
+    """Peers that may reach `port` of a pod with `labels`."""
+    return [
+        peer
+        for each in objects
+        if each["kind"] == "NetworkPolicy" and matches(each["spec"]["podSelector"], labels)
+        for rule in each["spec"].get("ingress", [])
+        if "ports" not in rule or port in {p["port"] for p in rule["ports"]}
+        for peer in rule["from"]
+    ]
+
+
+RAY = {"app.kubernetes.io/name": "atelier", "app.kubernetes.io/instance": "atelier"}
+HEAD = {**RAY, "app.kubernetes.io/component": "ray-head"}
+
+
+def test_ray_ports_are_open_to_ray_alone() -> None:
+    for peer in _reachable(render(example("multi-gpu")), HEAD, 6379):
+        assert peer["podSelector"]["matchLabels"].items() <= RAY.items()
+        assert peer["podSelector"]["matchExpressions"][0]["values"] == ["ray-head", "ray-worker"]
+
+
+def test_dashboard_is_open_to_the_operator_besides() -> None:
+    peers = _reachable(render(example("multi-gpu")), HEAD, 8265)
+    foreign = [peer for peer in peers if "namespaceSelector" in peer]
+    operator = {"matchLabels": {"kubernetes.io/metadata.name": "kuberay-system"}}
+    assert [peer["namespaceSelector"] for peer in foreign] == [operator]
+
+
+def test_only_the_head_reaches_the_kubernetes_api() -> None:
+    objects = render(example("locked-down"))
+    for each in objects:
+        if each["kind"] == "NetworkPolicy":
+            for rule in each["spec"].get("egress", []):
+                if any("ipBlock" in peer for peer in rule["to"]):
+                    selector = each["spec"]["podSelector"]["matchLabels"]
+                    assert selector["app.kubernetes.io/component"] == "ray-head"
+
+
+def test_locked_down_has_no_way_out() -> None:
+    text = json.dumps([o for o in render(example("locked-down")) if o["kind"] == "NetworkPolicy"])
+    assert "0.0.0.0/0" not in text
+
+
+def test_front_door_forwards_to_the_upgrade_gateway() -> None:
+    route = one(render(example("multi-gpu")), "HTTPRoute")
+    assert route["spec"]["rules"][0]["backendRefs"] == [{"name": "atelier-gateway-istio", "port": 80}]
+
+
+def test_front_door_forwards_to_the_service_of_kuberay() -> None:
+    backend = one(render(example("locked-down")), "Ingress")["spec"]["rules"][0]["http"]["paths"][0][
+        "backend"
+    ]
+    assert backend["service"] == {"name": "atelier-serve-svc", "port": {"number": 8000}}
+
+
+def test_ingress_has_tls() -> None:
+    ingress = one(render(example("locked-down")), "Ingress")["spec"]
+    assert ingress["tls"] == [{"hosts": ["images.internal.example"], "secretName": "images-internal-tls"}]
+
+
+def test_disruption_budgets_name_whole_numbers() -> None:
+    """maxUnavailable and percentages need a scale subresource, which a RayCluster does not have."""
+    budgets = [o for o in render(example("multi-gpu")) if o["kind"] == "PodDisruptionBudget"]
+    assert len(budgets) == 4
+    for budget in budgets:
+        assert isinstance(budget["spec"]["minAvailable"], int)
+        assert "maxUnavailable" not in budget["spec"]
+
+
+def test_chart_version_does_not_reach_ray_pods() -> None:
+    """Anything that changes in a Ray pod starts a new cluster, a patch release of the chart included."""
+    for _, pod in pod_templates([one(render(), "RayService")]):
+        assert "helm.sh/chart" not in pod["metadata"]["labels"]
+        assert "app.kubernetes.io/version" not in pod["metadata"]["labels"]
+
+
+def test_policy_does_not_reach_ray_pods() -> None:
+    """A new policy must not restart anything: the RayService stays the same to the byte."""
+
+    def service(max_latency_ms: int) -> Object:
+        route = {"pattern": ".*", "model": "typography_focused", "max_latency_ms": max_latency_ms}
+        return one(render({"policy": {"document": {"model_routing": [route]}}}), "RayService")
+
+    assert service(100) == service(200)
+
+
+def test_load_test_says_whom_it_loads() -> None:
+    values = {"loadtest": {"enabled": True, "requestsPerSecond": 2.5, "arguments": ["--slo", "p99_ms<=1200"]}}
+    command = one(render(values), "Job")["spec"]["template"]["spec"]["containers"][0]["command"]
+    assert command == [
+        *("atelier", "loadtest", "http://atelier-serve-svc.studio.svc:8000", "--allow-remote"),
+        *("--rate", "2.5", "--duration", "60", "--slo", "p99_ms<=1200"),
+    ]
+
+
+def test_load_test_options_exist() -> None:
+    from serve.cli.loadtest import loadtest
+
+    known = {option for parameter in loadtest.params for option in parameter.opts}
+    values = {
+        "loadtest": {"enabled": True},
+        "apiKeys": {"existingSecret": "keys", "testKey": "test"},
+    }
+    command = one(render(values), "Job")["spec"]["template"]["spec"]["containers"][0]["command"]
+    assert {word for word in command if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("one-node-cpu", ["port-forward svc/atelier-serve-svc 8000:8000", "networkPolicy.clients is empty"]),
+        ("multi-gpu", ["https://images.example.com/v1/models", "creative_fast, creative_highfidelity"]),
+        ("locked-down", ["https://images.internal.example/v1/models"]),
+    ],
+)
+def test_notes_say_what_to_do_next(name: str, words: list[str]) -> None:
+    notes = render_text(example(name))["templates/NOTES.txt"]
+    for word in [f"helm -n {NAMESPACE} test atelier", *words]:
+        assert word in notes
+    assert not re.search(r"<no value>|%!", notes)
+
+
+def test_notes_warn() -> None:
+    values = {"networkPolicy": {"enabled": False}, "ray": {"auth": {"mode": "disabled"}}}
+    assert render_text(values)["templates/NOTES.txt"].count("WARNING") == 2
