@@ -61,7 +61,9 @@ def vocabulary() -> dict[str, Any]:
         "schema_version": 1,
         "things": {phrase: words[0] for words in things.values() for phrase in words},
         "styles": list(STYLES),
-        "backgrounds": {word: list(rgb) for word, rgb in BACKGROUNDS.items()},
+        "backgrounds": {
+            word: list(rgb) for word, rgb in (BACKGROUNDS | {"gray": BACKGROUNDS["grey"]}).items()
+        },
         "default_background": DEFAULT_BACKGROUND,
         "paints": list(PAINTS),
         "paintable": sorted(things[slug][0] for slug in PAINTABLE),
