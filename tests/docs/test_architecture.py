@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import deployments.errors
 from deployments import telemetry as replica_telemetry
 from routing.types import Outcome
@@ -155,10 +153,3 @@ def test_the_metrics_are_those_that_are_counted() -> None:
 
 def _constants(module: Any, prefix: str) -> list[str]:
     return [value for name, value in vars(module).items() if name.startswith(f"{prefix}_")]
-
-
-@pytest.mark.parametrize(
-    "name", ["Dispatcher", "Chain", "Gateway", "ModelReplica", "PolicyStore", "ImageJob"]
-)
-def test_the_parts_of_the_path_are_named(name: str) -> None:
-    assert name in TEXT

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_the_commands_that_pages_name_exist(page: Path) -> None:
 
 def test_the_picture_of_the_flow_has_a_ground_of_its_own() -> None:
     """Without one its dark lines would vanish on a dark page."""
-    svg = ElementTree.parse(ROOT / "docs" / "images" / "flow.svg").getroot()
+    svg = ET.parse(ROOT / "docs" / "images" / "flow.svg").getroot()
     ground = next(iter(svg.iter("{http://www.w3.org/2000/svg}rect")))
     assert svg.get("viewBox") == f"0 0 {ground.get('width')} {ground.get('height')}"
     assert "x" not in ground.attrib
