@@ -37,13 +37,13 @@ bench: $(VENV)/.installed-dev ## Measure speed and memory against named baseline
 format: $(VENV)/.installed-dev ## Rewrite files the way `make lint` wants them
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-train-default-model: $(VENV)/.installed-dev ## Train the embedded text-to-image model again (hours; resumes)
+train-default-model: $(VENV)/.installed-dev ## Train the embedded text-to-image model further (hours; resumes)
 	@$(BIN)/python -m models.training.pictures
 	@$(BIN)/python -m models.training.autoencoder --steps 850
-	@$(BIN)/python -m models.training.latents --pictures 60000
-	@$(BIN)/python -m models.training.diffusion --steps 6000 --decay-from 4500
+	@$(BIN)/python -m models.training.latents --pictures 48000
+	@$(BIN)/python -m models.training.diffusion --minutes 60
 	@$(BIN)/python -m models.training.export
-	@$(BIN)/python -m models.training.classifier
+	@$(BIN)/python -m models.training.classifier --steps 1800
 	@$(BIN)/python -m models.training.evaluate
 
 train-upscaler: $(VENV)/.installed-dev ## Train the 2x upscaler again (resumes)
