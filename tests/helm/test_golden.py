@@ -1,6 +1,6 @@
 """Renders are committed: a change of the chart shows in review as a change of what would be applied.
 
-ATELIER_UPDATE_GOLDEN=1 rewrites the files.
+UPDATE_GOLDEN=1 rewrites the files.
 """
 
 import os
@@ -18,10 +18,10 @@ def test_render_is_the_committed_one(name: str) -> None:
     texts = render_text({} if name == "default" else example(name))
     rendered = "".join(f"# {template}\n{text.strip()}\n" for template, text in texts.items())
     path = GOLDEN / f"{name}.yaml"
-    if os.environ.get("ATELIER_UPDATE_GOLDEN"):
+    if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(rendered)
-    assert path.is_file(), f"{path} is missing: run with ATELIER_UPDATE_GOLDEN=1"
-    assert rendered == path.read_text(), f"{path.name} differs: run with ATELIER_UPDATE_GOLDEN=1 and review"
+    assert path.is_file(), f"{path} is missing: run with UPDATE_GOLDEN=1"
+    assert rendered == path.read_text(), f"{path.name} differs: run with UPDATE_GOLDEN=1 and review"
 
 
 def test_no_golden_file_is_left_over() -> None:
