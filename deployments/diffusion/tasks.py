@@ -6,7 +6,7 @@ from enum import StrEnum
 from deployments import errors
 from deployments.diffusion.spec import DiffusionSpec
 from deployments.engine.work import Shape
-from deployments.types import Mask, Pixels, RenderRequest
+from deployments.types import ImageFormat, Mask, Pixels, RenderRequest
 
 
 class Kind(StrEnum):
@@ -58,6 +58,8 @@ def task_of(request: RenderRequest, spec: DiffusionSpec, size_multiple: int) -> 
         )
     if request.width * request.height > spec.max_pixels:
         raise errors.Unsupported(f"the image may have at most {spec.max_pixels} pixels", "size")
+    if request.encoding is not None and request.encoding.format is ImageFormat.SVG:
+        raise errors.Unsupported("this model makes pixels, not svg", "output_format")
     steps = spec.default_steps if request.steps is None else request.steps
     if not 1 <= steps <= spec.max_steps:
         raise errors.InvalidRequest(f"steps must be 1 to {spec.max_steps}, not {steps}", "steps")

@@ -5,7 +5,7 @@ import pytest
 from deployments import errors
 from deployments.diffusion.spec import DiffusionSpec
 from deployments.diffusion.tasks import Kind, shape_of, task_of
-from deployments.types import RenderRequest
+from deployments.types import Encoding, ImageFormat, RenderRequest
 from tests.deployments.diffusion.conftest import half_mask, picture
 
 SPEC = DiffusionSpec(
@@ -47,6 +47,7 @@ def test_guidance_of_one_is_none() -> None:
     [
         ({"width": 60}, "size"),
         ({"width": 520, "height": 512}, "size"),
+        ({"encoding": Encoding(ImageFormat.SVG)}, "output_format"),
         ({"steps": 0}, "steps"),
         ({"steps": 101}, "steps"),
         ({"mask": half_mask()}, "mask"),
