@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 INSTALL := $(PIP) install --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint types layers unit bench format clean train-default-model train-upscaler gallery
+.PHONY: help up test lint types layers unit bench format clean train-default-model train-upscaler train-denoiser gallery
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -49,6 +49,10 @@ train-default-model: $(VENV)/.installed-dev ## Train the embedded text-to-image 
 train-upscaler: $(VENV)/.installed-dev ## Train the 2x upscaler again (resumes)
 	@$(BIN)/python -m models.upscaler_training.train_upscaler
 	@$(BIN)/python -m models.upscaler_training.export_upscaler
+
+train-denoiser: $(VENV)/.installed-dev ## Train the denoiser of interface art again (resumes)
+	@$(BIN)/python -m models.upscaler_training.train_denoiser
+	@$(BIN)/python -m models.upscaler_training.export_denoiser
 
 gallery: $(VENV)/.installed-dev ## Draw the contact sheet of the embedded model
 	@$(BIN)/python -m models.training.gallery

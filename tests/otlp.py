@@ -19,18 +19,26 @@ class Receiver:
     spans: list[Span] = field(default_factory=list)
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
-    def trace(self, trace_id: str, names: set[str], timeout_s: float = 20.0) -> list[Span]:
-        """The spans of a trace, once spans of all `names` have arrived. Raises TimeoutError."""
+    def trace(self, trace_id: str, caller_id: str, names: set[str], timeout_s: float = 20.0) -> list[Span]:
+        """The spans of a trace, once spans of all `names` and every span's parent have arrived.
+
+        Processes export on their own time. Raises TimeoutError that says which names and parents are missing.
+        """
 
         def of_trace() -> list[Span]:
             return [span for span in self.spans if span.trace_id.hex() == trace_id]
 
+        def missing() -> set[str]:
+            spans = of_trace()
+            known = {caller_id, *(span.span_id.hex() for span in spans)}
+            orphans = {
+                f"the parent of {span.name}" for span in spans if span.parent_span_id.hex() not in known
+            }
+            return (names - {span.name for span in spans}) | orphans
+
         with self.arrived:
-            complete = self.arrived.wait_for(
-                lambda: names <= {span.name for span in of_trace()}, timeout=timeout_s
-            )
-            if not complete:
-                raise TimeoutError(f"missing {names - {span.name for span in of_trace()}}")
+            if not self.arrived.wait_for(lambda: not missing(), timeout=timeout_s):
+                raise TimeoutError(f"missing {sorted(missing())}")
             return of_trace()
 
 

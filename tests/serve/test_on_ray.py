@@ -213,7 +213,7 @@ async def test_a_trace_is_one_tree_from_http_to_the_stages(app: App) -> None:
         "upscale": {replica},
         "encode_image": {replica},
     }
-    spans = app.spans.trace(trace_id, set(expected))
+    spans = app.spans.trace(trace_id, parent_id, set(expected))
     by_id = {span.span_id.hex(): span for span in spans}
     for span in spans:
         parent = span.parent_span_id.hex()
