@@ -1,0 +1,41 @@
+import asyncio
+
+import numpy as np
+import pytest
+
+from deployments import errors
+from deployments.types import RenderRequest
+from tests.serve.gateways import echo
+
+
+def request(seed: int, **fields: object) -> RenderRequest:
+    return RenderRequest("r", "x", 8, 4, seed, **fields)  # type: ignore[arg-type]
+
+
+async def test_the_seed_is_the_picture() -> None:
+    first, again, other = [(await echo("m").render(request(seed))).image for seed in (1, 1, 2)]
+    assert isinstance(first, np.ndarray)
+    assert first.shape == (4, 8, 3)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+async def test_an_echoing_upscaler_grows_its_input_and_needs_one() -> None:
+    model = echo("m", capability="upscale", scale=2)
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    grown = (await model.render(request(1, image=pixels))).image
+    assert isinstance(grown, np.ndarray)
+    assert np.array_equal(grown[::2, ::2], pixels)
+    with pytest.raises(errors.InvalidRequest):
+        await model.render(request(1))
+
+
+async def test_no_more_run_at_once_than_it_has_places() -> None:
+    model = echo("m", concurrency=1, latency_ms=5)
+    calls = [asyncio.create_task(model.render(request(seed))) for seed in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    load = model.load_report()
+    assert (load.running, load.queued, load.wait_ms) == (1, 2, 10)
+    await asyncio.gather(*calls)
+    assert model.load_report().queued == 0
