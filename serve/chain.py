@@ -24,6 +24,10 @@ from serve.receipts import Failure, ImageOutcome
 RASTER_RESERVE_MS = 20.0
 """Time kept for answering with a baked asset: reading and encoding one takes a few milliseconds."""
 
+HANDOVER_RESERVE_MS = 20.0
+"""Time kept for giving up one candidate and starting the next: timers fire late, and a candidate that is
+predicted to take all that is left would not fit any more."""
+
 
 @dataclass(slots=True)
 class Chain:
@@ -87,7 +91,7 @@ class Chain:
         take, but never before the plan's own predicted time."""
         after = self._next_plan([*self._tried(), (plan, Outcome.DEADLINE_EXCEEDED)], None)
         if after is not None:
-            reserve_ms = after.predicted_ms
+            reserve_ms = after.predicted_ms + HANDOVER_RESERVE_MS
         else:
             reserve_ms = RASTER_RESERVE_MS if self.decision.raster else 0.0
         return self.deadline.reserving(reserve_ms, at_least_ms=plan.predicted_ms, now_s=now_s)
