@@ -37,6 +37,12 @@ class Autoscaling(ClosedModel):
             raise ValueError(
                 f"min_replicas {self.min_replicas} is greater than max_replicas {self.max_replicas}"
             )
+        initial = self.initial_replicas
+        if initial is not None and not self.min_replicas <= initial <= self.max_replicas:
+            raise ValueError(
+                f"initial_replicas {initial} is not between min_replicas {self.min_replicas} and "
+                f"max_replicas {self.max_replicas}"
+            )
         return self
 
 

@@ -98,8 +98,11 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    logger.error("unexpected error in request %s", request.state.request_id, exc_info=error)
-    return respond(INTERNAL)
+    request_id = request.state.request_id
+    logger.error("unexpected error in request %s", request_id, exc_info=error)
+    answer = respond(INTERNAL)
+    answer.headers["x-request-id"] = request_id  # answered outside of the middleware that adds it
+    return answer
 
 
 __all__ = ["ASGIApp", "build_http", "respond"]

@@ -27,6 +27,9 @@ async def test_what_nobody_foresaw_shows_nothing(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(of.dispatcher, "dispatch", explode)
     async with http(of, raise_app_exceptions=False) as client:
-        answer = await client.post("/v1/images/generations", json={"prompt": "a poster"})
+        answer = await client.post(
+            "/v1/images/generations", json={"prompt": "a poster"}, headers={"x-request-id": "r-1"}
+        )
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
     assert "secret" not in answer.text
+    assert answer.headers["x-request-id"] == "r-1"  # finds the traceback in the log
