@@ -82,6 +82,8 @@ def _generate(url: str, sample: Sample) -> dict[str, Any]:
     except urllib.error.HTTPError as error:
         message = json.load(error)["error"]["message"]
         raise click.ClickException(f"{sample.file} could not be rendered: {message}") from None
+    except OSError as error:
+        raise click.ClickException(f"{sample.file} could not be rendered: {error}") from None
 
 
 def _why(receipt: dict[str, Any]) -> str:
