@@ -3,9 +3,12 @@ import time
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from deployments import errors
-from deployments.fakes import EchoSpec
+from deployments import errors, telemetry
+from deployments.fakes import EchoModel, EchoSpec
 from deployments.replica import ModelReplica
 from deployments.telemetry import ProcessTelemetry
 from deployments.types import Encoding, PartialImage, RenderRequest, RenderResult
@@ -73,3 +76,45 @@ async def test_a_stream_that_fails_raises() -> None:
     events = (await replica(fails_with="torch_out_of_memory")).render_stream(request())
     with pytest.raises(errors.OutOfMemory):
         await anext(events)
+
+
+async def test_ray_closes_the_model_with_its_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[EchoModel] = []
+
+    async def close(model: EchoModel) -> None:
+        closed.append(model)
+
+    monkeypatch.setattr(EchoModel, "close", close)
+    made = await replica()
+    await made.__del__()  # type: ignore[attr-defined]
+    assert len(closed) == 1
+    assert not hasattr(ModelReplica, "__del__")  # the garbage collector could not await it
+
+
+async def test_its_spans_belong_to_the_caller_s_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(telemetry, "tracer", provider.get_tracer("test"))
+    caller = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+    full = await replica(fails_with="capacity", fails_on="x")
+    await (await replica()).render(request(trace=caller))
+    with pytest.raises(errors.CapacityRefused):
+        await full.render(request(trace=caller))
+    spans = exporter.get_finished_spans()
+    hops = [span for span in spans if span.name == telemetry.SPAN_REPLICA]
+    queues = [span for span in spans if span.name == telemetry.SPAN_QUEUE]
+    assert [span.parent and f"{span.parent.span_id:016x}" for span in hops] == ["b" * 16] * 2
+    assert [span.parent for span in queues] == [span.get_span_context() for span in hops]
+    outcomes = [span.attributes and span.attributes[telemetry.ATTR_OUTCOME] for span in hops]
+    assert outcomes == ["ok", "refused_capacity"]
+    assert not any(span.events for span in hops)  # no traceback leaves the process
+
+
+async def test_the_autoscaler_reads_what_waits() -> None:
+    busy = await replica(concurrency=1, latency_ms=5)
+    calls = [asyncio.create_task(busy.render(request())) for _ in range(3)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert busy.record_autoscaling_stats() == {"wait_ms": 10.0, "running": 1, "queued": 2}
+    await asyncio.gather(*calls)
+    assert busy.record_autoscaling_stats() == {"wait_ms": 0.0, "running": 0, "queued": 0}

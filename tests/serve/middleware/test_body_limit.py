@@ -7,9 +7,13 @@ from serve.middleware.body_limit import BodyLimitMiddleware
 
 
 async def send_through(
-    chunks: Sequence[bytes], length: int | None, method: str = "POST"
+    chunks: Sequence[bytes],
+    length: int | None,
+    method: str = "POST",
+    left: bool = False,
+    header: bytes | None = None,
 ) -> tuple[int, bytes]:
-    """Status, and the body that the application saw."""
+    """Status, and the body that the application saw. `left`: the caller goes away after the chunks."""
     seen = b""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -20,9 +24,11 @@ async def send_through(
         await send({"type": "http.response.body", "body": b""})
 
     messages = [
-        {"type": "http.request", "body": chunk, "more_body": index < len(chunks) - 1}
+        {"type": "http.request", "body": chunk, "more_body": left or index < len(chunks) - 1}
         for index, chunk in enumerate(chunks)
     ]
+    if left:
+        messages.append({"type": "http.disconnect"})
     statuses: list[int] = []
 
     async def receive() -> Any:
@@ -32,8 +38,10 @@ async def send_through(
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
 
-    headers = [] if length is None else [(b"content-length", str(length).encode())]
-    scope = {"type": "http", "method": "POST", "headers": headers}
+    if length is not None:
+        header = str(length).encode()
+    headers = [] if header is None else [(b"content-length", header)]
+    scope = {"type": "http", "method": method, "headers": headers}
     await BodyLimitMiddleware(app, 10)(scope, receive, send)
     return statuses[0], seen
 
@@ -51,3 +59,18 @@ async def test_a_body_over_the_limit_is_413_whatever_its_length_says(
     chunks: list[bytes], length: int | None
 ) -> None:
     assert await send_through(chunks, length) == (413, b"")
+
+
+async def test_what_has_no_body_is_not_read() -> None:
+    assert await send_through([b"0123456789x"], 11, method="GET") == (200, b"0123456789x")
+
+
+@pytest.mark.parametrize("length", [b"-1", b"1e9", b"\xb2", b""])
+async def test_a_length_that_is_no_number_does_not_count(length: bytes) -> None:
+    over = await send_through([b"0123456789x"], None, header=length)
+    assert over == (413, b"")
+    assert await send_through([b"01"], None, header=length) == (200, b"01")
+
+
+async def test_a_caller_that_goes_away_does_not_hang_the_reader() -> None:
+    assert await send_through([b"0123"], 10, left=True) == (200, b"0123")
