@@ -52,6 +52,12 @@ def carrier() -> dict[str, str]:
     return headers
 
 
+def trace_id(span: trace.Span) -> str | None:
+    """As traceparent writes it: 32 hex digits. None where nothing is recorded."""
+    context = span.get_span_context()
+    return f"{context.trace_id:032x}" if context.is_valid else None
+
+
 def context_from(headers: Mapping[str, str]) -> Context:
     return propagate.extract(headers)
 
@@ -102,6 +108,5 @@ class TraceFormatter(logging.Formatter):
     """Adds `trace_id` (32 hex digits, or "-" outside a trace) to every record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        span_context = trace.get_current_span().get_span_context()
-        record.trace_id = f"{span_context.trace_id:032x}" if span_context.is_valid else "-"
+        record.trace_id = trace_id(trace.get_current_span()) or "-"
         return super().format(record)

@@ -217,11 +217,8 @@ class RouteSpec(Closed):
         return self
 
 
-class AliasTarget(Closed):
-    """What a client's model name stands for: a model of ours, a named route, or `model: auto`.
-
-    `rung` starts a route's ladder lower: the name of an entry, or its index counted from 0.
-    """
+class _Pointer(Closed):
+    """Names a model or a route; a bare name is a model's."""
 
     model: Name | None = None
     route: Name | None = None
@@ -231,6 +228,17 @@ class AliasTarget(Closed):
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return {"model": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return _or_name(core, handler)
+
+
+class AliasTarget(_Pointer):
+    """What a client's model name stands for: a model of ours, a named route, or `model: auto`.
+
+    `rung` starts a route's ladder lower: the name of an entry, or its index counted from 0.
+    """
 
     @model_validator(mode="after")
     def _one_target(self) -> "AliasTarget":
@@ -240,23 +248,11 @@ class AliasTarget(Closed):
             raise ValueError("a rung is of a route: give route instead of model")
         return self
 
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return _or_name(core, handler)
 
-
-class AliasSpec(Closed):
+class AliasSpec(_Pointer):
     """A client's model name. `quality` maps the request's quality to a target."""
 
-    model: Name | None = None
-    route: Name | None = None
-    rung: Name | Annotated[int, Field(ge=0, le=15)] | None = None
     quality: dict[Name, AliasTarget] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"model": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _some_target(self) -> "AliasSpec":
@@ -267,10 +263,6 @@ class AliasSpec(Closed):
         if self.rung is not None and self.route is None:
             raise ValueError("a rung is of a route: give route instead of model")
         return self
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return _or_name(core, handler)
 
 
 class PolicySpec(Closed):

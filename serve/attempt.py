@@ -15,10 +15,7 @@ from deployments.client import ModelClient
 from deployments.model import PartialSink
 from deployments.types import (
     EncodedImage,
-    Encoding,
-    Mask,
     Pixels,
-    Priority,
     RenderRequest,
     RenderResult,
     StageReceipt,
@@ -29,6 +26,7 @@ from routing.types import Capability, Outcome, Plan, PlannedStage
 from serve import telemetry
 from serve.errors import outcome_of
 from serve.fleet import Fleet
+from serve.jobs import ImageJob
 
 PREVIEWED = frozenset({Capability.GENERATE, Capability.EDIT})
 """Stages that have something to show before they end."""
@@ -36,21 +34,13 @@ PREVIEWED = frozenset({Capability.GENERATE, Capability.EDIT})
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    request_id: str
-    prompt: str
+    """`plan` for one image of `job`, to be given up at `deadline`."""
+
+    job: ImageJob
     seed: int
     plan: Plan
     deadline: Deadline
-    encoding: Encoding
-    guidance_scale: float | None
-    negative_prompt: str
-    lora: str | None
     deterministic: bool
-    priority: Priority
-    image: Pixels | None
-    mask: Mask | None
-    options: Mapping[str, Any]
-    partial_images: int = 0
     on_partial: PartialSink | None = None
 
 
@@ -58,7 +48,7 @@ async def attempt(
     work: Attempt, clients: Mapping[str, ModelClient], fleet: Fleet
 ) -> tuple[EncodedImage, tuple[StageReceipt, ...]]:
     """Raises RenderError as the first failing stage does."""
-    pixels = work.image
+    pixels = work.job.image
     receipts: list[StageReceipt] = []
     for index, stage in enumerate(work.plan.stages):
         last = index == len(work.plan.stages) - 1
@@ -113,10 +103,11 @@ async def _stage(
 
 def _prompt(work: Attempt, stage: PlannedStage) -> str:
     """A model that paints under words set later is not told the words: it would paint them too, badly."""
+    prompt = work.job.asset.prompt
     set_later = any(each.capability is Capability.TYPESET for each in work.plan.stages)
     if set_later and stage.capability in PREVIEWED:
-        return strip_text(work.prompt) or work.prompt
-    return work.prompt
+        return strip_text(prompt) or prompt
+    return prompt
 
 
 async def _call(client: ModelClient, request: RenderRequest, work: Attempt) -> RenderResult:
@@ -149,24 +140,24 @@ async def _bounded(call: Coroutine[Any, Any, RenderResult], remaining_ms: float 
 def _request(
     work: Attempt, stage: PlannedStage, pixels: Pixels | None, last: bool, remaining_ms: float | None
 ) -> RenderRequest:
-    now_unix_s = time.time()
+    job, now_unix_s = work.job, time.time()
     return RenderRequest(
-        request_id=work.request_id,
+        request_id=job.request_id,
         prompt=_prompt(work, stage),
         width=stage.width,
         height=stage.height,
         seed=work.seed,
         steps=stage.steps,
-        guidance_scale=work.guidance_scale,
-        negative_prompt=work.negative_prompt,
+        guidance_scale=job.guidance_scale,
+        negative_prompt=job.negative_prompt,
         image=pixels,
-        mask=work.mask,
-        lora=work.lora,
+        mask=job.mask,
+        lora=job.lora,
         deterministic=work.deterministic,
-        priority=work.priority,
-        partial_images=work.partial_images if stage.capability in PREVIEWED else 0,
-        encoding=work.encoding if last else None,
-        options=work.options,
+        priority=job.priority,
+        partial_images=job.partial_images if stage.capability in PREVIEWED else 0,
+        encoding=job.encoding if last else None,
+        options=job.options,
         deadline_unix_s=None if remaining_ms is None else now_unix_s + remaining_ms / 1000,
         sent_unix_s=now_unix_s,
         trace=replica_telemetry.carrier(),

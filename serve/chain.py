@@ -60,23 +60,12 @@ class Chain:
         return await self._last_resort()
 
     async def _attempt(self, plan: Plan, started_s: float) -> tuple[EncodedImage, tuple[StageReceipt, ...]]:
-        job = self.job
         work = Attempt(
-            request_id=job.request_id,
-            prompt=job.asset.prompt,
+            job=self.job,
             seed=self.seed,
             plan=plan,
             deadline=self._give_up_at(plan, started_s),
-            encoding=job.encoding,
-            guidance_scale=job.guidance_scale,
-            negative_prompt=job.negative_prompt,
-            lora=job.lora,
             deterministic=self.decision.deterministic,
-            priority=job.priority,
-            image=job.image,
-            mask=job.mask,
-            options=job.options,
-            partial_images=job.partial_images,
             on_partial=None if self.on_partial is None else self._show,
         )
         return await attempt(work, self.clients, self.fleet)

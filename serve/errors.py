@@ -7,6 +7,8 @@ becomes `internal_error`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from starlette.responses import JSONResponse
+
 from deployments.errors import InvalidRequest, RenderError
 from routing.types import Outcome
 
@@ -75,4 +77,10 @@ def outcome_of(error: RenderError) -> Outcome:
     return Outcome.UNSUPPORTED if isinstance(error, InvalidRequest) else Outcome(error.code)
 
 
-INTERNAL = ApiError(500, "internal_error", "something failed that should not have", type="server_error")
+def internal_error() -> ApiError:
+    """A new one each time: a raised exception keeps its traceback, and with it what the frames hold."""
+    return ApiError(500, "internal_error", "something failed that should not have", type="server_error")
+
+
+def respond(error: ApiError) -> JSONResponse:
+    return JSONResponse(error.body(), error.status, error.headers)

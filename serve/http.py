@@ -13,10 +13,9 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
 
 from serve.config import Limits
-from serve.errors import INTERNAL, ApiError, bad_request
+from serve.errors import ApiError, bad_request, internal_error, respond
 from serve.keys import KeyRing
 from serve.middleware.auth import AuthMiddleware
 from serve.middleware.body_limit import BodyLimitMiddleware
@@ -61,10 +60,6 @@ def _wrap(app: FastAPI, limits: Limits, keys: KeyRing | None) -> None:
     app.add_middleware(RequestIdMiddleware)
 
 
-def respond(error: ApiError) -> JSONResponse:
-    return JSONResponse(error.body(), error.status, error.headers)
-
-
 async def _api_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)
     return respond(error)
@@ -100,9 +95,6 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     request_id = request.state.request_id
     logger.error("unexpected error in request %s", request_id, exc_info=error)
-    answer = respond(INTERNAL)
+    answer = respond(internal_error())
     answer.headers["x-request-id"] = request_id  # answered outside of the middleware that adds it
     return answer
-
-
-__all__ = ["ASGIApp", "build_http", "respond"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from opentelemetry import trace
 
+from deployments import telemetry
 from deployments.types import EncodedImage, StageReceipt
 from routing.types import Decision, Outcome, Plan
 from serve.schemas import ImageEntry, Receipt, StageEntry, Substitution
@@ -45,7 +46,7 @@ def receipt(
     stages = [stage for outcome in outcomes for stage in outcome.stages]
     return Receipt(
         request_id=request_id,
-        trace_id=_trace_id(),
+        trace_id=telemetry.trace_id(trace.get_current_span()),
         policy_version=decision.policy_version,
         route=decision.route,
         reason=decision.reason,
@@ -106,8 +107,3 @@ def _stage(stage: StageReceipt) -> StageEntry:
         pixels_sha256=stage.pixels_sha256,
         details=dict(stage.details),
     )
-
-
-def _trace_id() -> str | None:
-    context = trace.get_current_span().get_span_context()
-    return f"{context.trace_id:032x}" if context.is_valid else None

@@ -5,6 +5,12 @@ Metrics go out through Ray's own metrics agent; there they carry the prefix `ray
 
 from opentelemetry import trace
 
+# Attributes that replicas write too.
+from deployments.telemetry import ATTR_MODEL as ATTR_MODEL
+from deployments.telemetry import ATTR_OUTCOME as ATTR_OUTCOME
+from deployments.telemetry import ATTR_REQUEST_ID as ATTR_REQUEST_ID
+from deployments.telemetry import ATTR_SEED as ATTR_SEED
+
 tracer = trace.get_tracer("atelier.serve")
 
 # Spans. The HTTP span is named "{method} {route}", as OpenTelemetry's conventions say.
@@ -14,17 +20,13 @@ SPAN_HANDLE = "handle.render"
 SPAN_RESPOND = "http.respond"
 
 # Attributes.
-ATTR_REQUEST_ID = "atelier.request_id"
 ATTR_POLICY_VERSION = "atelier.policy_version"
 ATTR_ROUTE = "atelier.route"
 ATTR_REASON = "atelier.reason"
-ATTR_MODEL = "atelier.model"
-ATTR_OUTCOME = "atelier.outcome"
 ATTR_BUDGET_MS = "atelier.budget_ms"
 ATTR_REMAINING_MS = "atelier.remaining_ms"
 ATTR_PREDICTED_MS = "atelier.predicted_ms"
 ATTR_SUBSTITUTED = "atelier.substituted"
-ATTR_SEED = "atelier.seed"
 ATTR_RUNG = "atelier.rung"
 
 # Metrics: name, then label names.

@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from deployments.types import EncodedImage, PartialImage
 from serve.dispatch import Dispatcher
-from serve.errors import INTERNAL, ApiError
+from serve.errors import ApiError, internal_error
 from serve.jobs import Answer, ImageJob
 
 Event = PartialImage | Answer | ApiError
@@ -45,7 +45,7 @@ async def _work(dispatcher: Dispatcher, job: ImageJob, events: asyncio.Queue[Eve
     except ApiError as error:
         events.put_nowait(error)
     except Exception:
-        events.put_nowait(INTERNAL)
+        events.put_nowait(internal_error())
         raise
 
 

@@ -1,10 +1,9 @@
 """Who calls: the tenant of the bearer token. Without a key ring everybody is anonymous."""
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serve.errors import ApiError
+from serve.errors import ApiError, respond
 from serve.keys import KeyRing
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -28,7 +27,7 @@ class AuthMiddleware:
             scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
             tenant = self._keys.tenant(token.strip()) if scheme.lower() == "bearer" else None
             if tenant is None:
-                await JSONResponse(_REFUSED.body(), _REFUSED.status, _REFUSED.headers)(scope, receive, send)
+                await respond(_REFUSED)(scope, receive, send)
                 return
             state["tenant"] = tenant
         await self._app(scope, receive, send)

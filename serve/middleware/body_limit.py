@@ -1,9 +1,8 @@
 """Reads a bounded body before anything parses it."""
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.errors import ApiError
+from serve.errors import ApiError, respond
 
 
 class BodyLimitMiddleware:
@@ -20,7 +19,7 @@ class BodyLimitMiddleware:
         body = await self._read(scope, receive)
         if body is None:
             error = ApiError(413, "body_too_large", f"the request body is over {self._max_bytes} bytes")
-            await JSONResponse(error.body(), error.status)(scope, receive, send)
+            await respond(error)(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
 

@@ -5,6 +5,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deployments import telemetry as replica_telemetry
 from serve import telemetry
 
 _UNTRACED = frozenset({"/healthz", "/readyz"})
@@ -41,9 +42,9 @@ def _recording(send: Send, span: trace.Span) -> Send:
             span.set_attribute("http.response.status_code", status)
             if status >= 500:
                 span.set_status(Status(StatusCode.ERROR))
-            context = span.get_span_context()
-            if context.is_valid:
-                MutableHeaders(scope=message)["x-trace-id"] = f"{context.trace_id:032x}"
+            trace_id = replica_telemetry.trace_id(span)
+            if trace_id is not None:
+                MutableHeaders(scope=message)["x-trace-id"] = trace_id
         await send(message)
 
     return recorded

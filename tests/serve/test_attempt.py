@@ -7,11 +7,12 @@ import pytest
 
 from deployments import errors
 from deployments.client import LocalModelClient
-from deployments.types import EncodedImage, Encoding, Priority, RenderRequest, RenderResult
+from deployments.types import EncodedImage, Encoding, RenderRequest, RenderResult
 from routing.budget import Deadline
-from routing.types import Capability, ModelFacts, Plan, PlannedStage
+from routing.types import AssetRequest, Capability, ModelFacts, Plan, PlannedStage
 from serve.attempt import Attempt, attempt
 from serve.fleet import Fleet
+from serve.jobs import ImageJob
 from tests.serve.gateways import Render, echo
 
 PAINT = PlannedStage("painter", Capability.GENERATE, 8, 4, 5, 10.0)
@@ -26,23 +27,8 @@ def fleet() -> Fleet:
 
 
 def work(*stages: PlannedStage, deadline: Deadline = UNLIMITED) -> Attempt:
-    return Attempt(
-        request_id="r1",
-        prompt="a fox",
-        seed=3,
-        plan=Plan(stages),
-        deadline=deadline,
-        encoding=Encoding(),
-        guidance_scale=None,
-        negative_prompt="",
-        lora=None,
-        deterministic=False,
-        priority=Priority.INTERACTIVE,
-        image=None,
-        mask=None,
-        options={},
-        partial_images=2,
-    )
+    job = ImageJob("r1", time.monotonic(), AssetRequest(prompt="a fox"), (3,), partial_images=2)
+    return Attempt(job, seed=3, plan=Plan(stages), deadline=deadline, deterministic=False)
 
 
 def clients(**renders: Render) -> dict[str, LocalModelClient]:
