@@ -1,16 +1,18 @@
 """The gate in front of a model: so many at once, the rest in a bounded fair queue, nobody beyond a deadline.
 
 Asyncio, one event loop. With the gate's capacity at what the replicas can work on, queues build up here,
-where they are shared fairly and can be left at any moment, and not inside the replicas.
+where they are shared fairly and can be left at any moment, and not inside the replicas. Batch work takes at
+most three quarters of the places: work in progress is not interrupted, and interactive requests must not
+always find all places taken by it.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from routing.fairqueue import INTERACTIVE, FairQueue, Ticket
+from routing.fairqueue import BATCH, INTERACTIVE, PRIORITIES, FairQueue, Ticket
 
 
 class NotAdmitted(Exception):
@@ -55,12 +57,16 @@ class Gate:
     def wait_ms(self, tenant: str | None, priority: str = INTERACTIVE) -> float:
         """Predicted wait of a new request of this tenant: 0 with a free place, else until one is free and
         what goes before it is done."""
-        if self._has_room():
+        if self._has_room(priority):
             return 0.0
         now_s = self.clock()
         first_free_s = min(self._running.values(), default=now_s)
         until_free_ms = max(0.0, first_free_s - now_s) * 1000
         return until_free_ms + self.queue.work_ahead_ms(tenant, priority) / max(1, self.capacity)
+
+    def work_ahead_ms(self, tenant: str | None, priority: str = INTERACTIVE) -> float:
+        """Predicted work that waits here and goes before a new request of this tenant."""
+        return self.queue.work_ahead_ms(tenant, priority) if len(self.queue) else 0.0
 
     def set_capacity(self, capacity: int) -> None:
         self.capacity = capacity
@@ -75,7 +81,7 @@ class Gate:
         return len(self.queue)
 
     async def _enter(self, ticket: Ticket, timeout_s: float | None) -> None:
-        if self._has_room():
+        if self._has_room(ticket.priority):
             self._start(ticket)
             return
         offered = self.queue.offer(ticket)
@@ -95,15 +101,24 @@ class Gate:
             self._leave(ticket)
             raise
 
-    def _has_room(self) -> bool:
-        return len(self._running) < self.capacity and len(self.queue) == 0
+    def _has_room(self, priority: str) -> bool:
+        """Whether a newcomer may go straight in: a place is free and nobody of its priority was before it."""
+        return priority in self._served() and self.queue.waiting(priority) == 0
+
+    def _served(self) -> Sequence[str]:
+        """The priorities whose next request may start now."""
+        if len(self._running) >= self.capacity:
+            return ()
+        batch_places = max(1, self.capacity * 3 // 4)
+        batch_running = sum(ticket.priority == BATCH for ticket in self._running)
+        return PRIORITIES if batch_running < batch_places else (INTERACTIVE,)
 
     def _start(self, ticket: Ticket) -> None:
         self._running[ticket] = self.clock() + ticket.cost_ms / 1000
 
     def _admit_next(self) -> None:
-        while len(self._running) < self.capacity:
-            ticket = self.queue.take()
+        while served := self._served():
+            ticket = self.queue.take(served)
             if ticket is None:
                 return
             self._start(ticket)

@@ -49,6 +49,7 @@ class Breaker:
     _open_until_s: float | None = None
     _cooldown_s: float = 0.0
     _probed_at_s: float | None = None
+    _heard: bool = False
 
     def state(self, now_s: float) -> BreakerState:
         if self._open_until_s is None:
@@ -80,6 +81,23 @@ class Breaker:
             return self._open_until_s - now_s
         return max(0.0, (self._probed_at_s or now_s) + self.settings.probe_interval_s - now_s)
 
+    def hear(self, open_for_s: float, now_s: float) -> None:
+        """Another router found the model broken and leaves it alone for this long: so does this one."""
+        until_s = now_s + open_for_s
+        if self._open_until_s is None or self._open_until_s < until_s:
+            self._heard = True
+            self._cooldown_s = max(self._cooldown_s, self.settings.cooldown_s)
+            self._open_until_s = until_s
+            self._calls.clear()
+
+    def found_open_s(self, now_s: float) -> float | None:
+        """For how long it is still open by what was seen here, None else: what others said is not passed
+        on, or two routers would keep each other's breakers open."""
+        if self._heard or self.state(now_s) is not BreakerState.OPEN:
+            return None
+        assert self._open_until_s is not None
+        return self._open_until_s - now_s
+
     def record(self, outcome: Outcome, now_s: float) -> None:
         """Outcomes that say nothing of the model's health only free the place of a probe."""
         state = self.state(now_s)
@@ -107,6 +125,7 @@ class Breaker:
             self._calls.clear()
 
     def _open(self, cooldown_s: float, now_s: float) -> None:
+        self._heard = False
         self._cooldown_s = cooldown_s
         self._open_until_s = now_s + cooldown_s
         self._calls.clear()

@@ -12,6 +12,7 @@ Pure: knows neither clocks nor asyncio. admission.py waits on it.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 INTERACTIVE = "interactive"
@@ -130,9 +131,14 @@ class FairQueue:
             self._count += 1
         return Offered(ticket, evicted)
 
-    def take(self) -> Ticket | None:
-        """The next ticket, None when nothing is queued. Ties go to the tenant that was queued first."""
-        for priority in PRIORITIES:
+    def waiting(self, priority: str) -> int:
+        """How many tickets of this priority are queued."""
+        return sum(len(items) for items in self._classes[priority].items.values())
+
+    def take(self, priorities: Sequence[str] = PRIORITIES) -> Ticket | None:
+        """The next ticket of these priorities, None when none is queued. Ties go to the tenant that was
+        queued first."""
+        for priority in priorities:
             queue = self._classes[priority]
             if queue.items:
                 self._count -= 1

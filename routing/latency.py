@@ -60,8 +60,17 @@ class _Queue:
         while len(self.free_at_s) < parallelism:
             heapq.heappush(self.free_at_s, now_s)
 
-    def add(self, work_s: float, now_s: float) -> None:
-        heapq.heapreplace(self.free_at_s, max(self.free_at_s[0], now_s) + work_s)
+    def add(self, work_s: float, now_s: float) -> float:
+        """When the work is predicted to end."""
+        ends_s = max(self.free_at_s[0], now_s) + work_s
+        heapq.heapreplace(self.free_at_s, ends_s)
+        return ends_s
+
+    def remove(self, work_s: float, now_s: float) -> None:
+        """Work that will not be done after all. All places are alike: the busiest gives it up."""
+        busiest = max(range(len(self.free_at_s)), key=self.free_at_s.__getitem__)
+        self.free_at_s[busiest] = max(now_s, self.free_at_s[busiest] - work_s)
+        heapq.heapify(self.free_at_s)
 
     def wait_ms(self, now_s: float) -> float:
         return max(0.0, self.free_at_s[0] - now_s) * 1000
@@ -179,17 +188,20 @@ class LatencyModel:
         waits = [each.wait_ms for _, each in known.reports.values()]
         known.queue.set_wait(sum(waits) / len(waits), now_s)
 
-    def sent(self, model: str, predicted_run_ms: float, now_s: float) -> None:
-        """A call was sent that is predicted to work for this long. It ends with `observe` or `failed`."""
+    def sent(self, model: str, predicted_run_ms: float, now_s: float) -> float:
+        """A call was sent that is predicted to work for this long. It ends with `observe` or `failed`.
+        Returns when it is predicted to end."""
         known = self._known[model]
-        known.queue.add(predicted_run_ms / 1000, now_s)
         known.pending_ms.append(predicted_run_ms)
+        return known.queue.add(predicted_run_ms / 1000, now_s)
 
-    def failed(self, model: str) -> None:
-        """A call that was sent ended without an image: what it took says nothing of what images take."""
-        pending_ms = self._known[model].pending_ms
-        if pending_ms:
-            pending_ms.popleft()
+    def failed(self, model: str, predicted_end_s: float, now_s: float) -> None:
+        """A call that was sent ended without an image: what it took says nothing of what images take, and
+        the work that was still expected of it is not waited for any more."""
+        known = self._known[model]
+        if known.pending_ms:
+            run_s = known.pending_ms.popleft() / 1000
+            known.queue.remove(min(run_s, max(0.0, predicted_end_s - now_s)), now_s)
 
     def set_available(self, model: str, available: bool) -> None:
         self._known[model].available = available
@@ -203,30 +215,47 @@ class LatencyModel:
         mean_ratio = sum(known.errors) / count if count else 0.0
         return PredictionError(count, mean_ratio, _p95(known.errors), _p95(known.waits_ms))
 
-    def snapshot(self, now_s: float, breakers: Mapping[str, Breaker] | None = None) -> Snapshot:
+    def snapshot(
+        self,
+        now_s: float,
+        breakers: Mapping[str, Breaker] | None = None,
+        work_ahead_ms: Callable[[str], float] | None = None,
+    ) -> Snapshot:
         """What decisions made now should know. `breakers` are by model; those that are missing are closed.
+        `work_ahead_ms` says of a model how much work goes before the request at hand and was not sent yet.
 
         A model's state is worked out when it is first looked at: a decision looks at few. So use a snapshot
         before the next observation, or a model first looked at later is seen as it is then.
         """
         breakers = breakers or {}
         return Snapshot(
-            _LazyStates(self._known, lambda name: self._state(self._known[name], now_s, breakers.get(name)))
+            _LazyStates(
+                self._known,
+                lambda name: self._state(
+                    self._known[name],
+                    now_s,
+                    breakers.get(name),
+                    0.0 if work_ahead_ms is None else work_ahead_ms(name),
+                ),
+            )
         )
 
-    def _state(self, known: _Known, now_s: float, breaker: Breaker | None = None) -> ModelState:
+    def _state(
+        self, known: _Known, now_s: float, breaker: Breaker | None, work_ahead_ms: float
+    ) -> ModelState:
         self._forget_reports(known, now_s)
+        places = len(known.queue.free_at_s)
         overhead, step, per_megapixel, observed, observed_at_s = self._coefficients(known)
         return ModelState(
             available=known.available,
-            wait_ms=known.queue.wait_ms(now_s),
+            wait_ms=known.queue.wait_ms(now_s) + work_ahead_ms / places,
             overhead_ms=overhead,
             step_ms=step,
             step_ms_per_megapixel=per_megapixel,
             observed=observed,
             observed_at_s=observed_at_s,
             breaker_open=breaker is not None and not breaker.allows(now_s),
-            parallelism=float(len(known.queue.free_at_s)),
+            parallelism=float(places),
             error_ratio=known.error_ratio(),
             retry_after_s=None if breaker is None else breaker.retry_after_s(now_s),
         )

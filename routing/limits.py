@@ -1,9 +1,11 @@
 """Counts what runs, starts and is spent under each key, and says when a limit is reached.
 
-One ledger per router: with several routers each enforces the limits on what it sees. Pure: time comes in.
+One ledger per router. What the other routers count comes in as `elsewhere`, a moment old: together they may
+overshoot a limit by what they admit in that moment. Pure: time comes in.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from routing.types import Limit
@@ -15,7 +17,8 @@ _SPENDING_SLOTS = 60
 
 @dataclass(frozen=True, slots=True)
 class LimitReached:
-    """`retry_after_s` is when the oldest use leaves the window; None for concurrency, which no clock ends."""
+    """`retry_after_s` is when this router's oldest use leaves the window; None where it has none, and for
+    concurrency, which no clock ends."""
 
     key: str
     limit: str
@@ -23,6 +26,24 @@ class LimitReached:
 
     def __str__(self) -> str:
         return f"{self.key} has reached its {self.limit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one router, or several together, count under a key: running now, started in the last minute,
+    spent in the last hour."""
+
+    running: int = 0
+    started: int = 0
+    spent_usd: float = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.running + other.running, self.started + other.started, self.spent_usd + other.spent_usd
+        )
+
+
+NOTHING = Usage()
 
 
 @dataclass(slots=True)
@@ -50,6 +71,9 @@ class _Use:
             self.spent.append((slot_s, usd))
         self.spent_usd += usd
 
+    def usage(self) -> Usage:
+        return Usage(self.running, len(self.started_s), self.spent_usd)
+
     @property
     def idle(self) -> bool:
         return not (self.running or self.started_s or self.spent)
@@ -57,14 +81,17 @@ class _Use:
 
 @dataclass(slots=True)
 class LimitLedger:
-    """`admit` before a request runs, `finished` when it has ended, once each."""
+    """`admit` before a request runs, `finished` when it has ended, once each. `elsewhere` is what the other
+    routers count, by key."""
 
+    elsewhere: Mapping[str, Usage] = field(default_factory=dict)
     _uses: dict[str, _Use] = field(default_factory=dict)
 
     def admit(self, limits: tuple[Limit, ...], now_s: float) -> LimitReached | None:
         """Counts the request against all limits, or against none and says which is reached."""
         for limit in limits:
-            reached = _reached(limit, self._use(limit.key, now_s), now_s)
+            elsewhere = self.elsewhere.get(limit.key, NOTHING)
+            reached = _reached(limit, self._use(limit.key, now_s), elsewhere, now_s)
             if reached is not None:
                 self._drop_idle(limit.key)
                 return reached
@@ -88,6 +115,10 @@ class LimitLedger:
         use = self._uses.get(key)
         return 0 if use is None else use.running
 
+    def usages(self, now_s: float) -> dict[str, Usage]:
+        """What is counted here, for the other routers."""
+        return {key: self._use(key, now_s).usage() for key in self._uses}
+
     def _use(self, key: str, now_s: float) -> _Use:
         use = self._uses.setdefault(key, _Use())
         use.forget(now_s)
@@ -99,13 +130,14 @@ class LimitLedger:
             del self._uses[key]
 
 
-def _reached(limit: Limit, use: _Use, now_s: float) -> LimitReached | None:
-    if limit.concurrency is not None and use.running >= limit.concurrency:
+def _reached(limit: Limit, use: _Use, elsewhere: Usage, now_s: float) -> LimitReached | None:
+    total = use.usage() + elsewhere
+    if limit.concurrency is not None and total.running >= limit.concurrency:
         return LimitReached(limit.key, f"limit of {limit.concurrency} requests at once", None)
-    if limit.requests_per_minute is not None and len(use.started_s) >= limit.requests_per_minute:
-        retry_after_s = use.started_s[0] + MINUTE_S - now_s
+    if limit.requests_per_minute is not None and total.started >= limit.requests_per_minute:
+        retry_after_s = use.started_s[0] + MINUTE_S - now_s if use.started_s else None
         return LimitReached(limit.key, f"limit of {limit.requests_per_minute} a minute", retry_after_s)
-    if limit.usd_per_hour is not None and use.spent_usd >= limit.usd_per_hour:
-        retry_after_s = use.spent[0][0] + HOUR_S - now_s
+    if limit.usd_per_hour is not None and total.spent_usd >= limit.usd_per_hour:
+        retry_after_s = use.spent[0][0] + HOUR_S - now_s if use.spent else None
         return LimitReached(limit.key, f"limit of {limit.usd_per_hour:g} USD an hour", retry_after_s)
     return None

@@ -5,7 +5,7 @@ of their load, and the time. Nothing here performs I/O.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -139,14 +139,6 @@ class Snapshot:
     """Everything known about the models at one moment. Models that are missing are unknown: priors apply."""
 
     models: Mapping[str, ModelState] = field(default_factory=dict)
-
-    def with_waits(self, waits_ms: Mapping[str, float]) -> "Snapshot":
-        """Adds what a request would wait in queues before the models' own: that of its tenant, say."""
-        states = dict(self.models)
-        for name, wait_ms in waits_ms.items():
-            state = states.get(name, ModelState())
-            states[name] = replace(state, wait_ms=state.wait_ms + wait_ms)
-        return Snapshot(states)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from routing.admission import Gate, NotAdmitted
-from routing.fairqueue import FairQueue
+from routing.fairqueue import BATCH, FairQueue
 
 
 class Clock:
@@ -146,3 +146,29 @@ async def test_the_predicted_wait_is_a_tenants_own():
         guest.leave.set()
     await asyncio.gather(*(guest.task for guest in guests))
     assert door.wait_ms("b") == 0
+
+
+async def test_batch_work_leaves_a_quarter_of_the_places_to_interactive_requests():
+    door = gate(capacity=4, queued=8)
+    batch = [Guest(door, priority=BATCH) for _ in range(4)]
+    await settle()
+    assert [guest.inside for guest in batch] == [True, True, True, False]
+    interactive = Guest(door)
+    await settle()
+    assert interactive.inside, "nobody of its priority waits, and a place is free"
+    batch[0].leave.set()
+    await settle()
+    assert batch[3].inside
+    for guest in (*batch, interactive):
+        guest.leave.set()
+        await guest.task
+    assert (door.running, door.queued) == (0, 0)
+
+
+async def test_a_gate_with_one_place_still_serves_batch_work():
+    door = gate(capacity=1)
+    alone = Guest(door, priority=BATCH)
+    await settle()
+    assert alone.inside
+    alone.leave.set()
+    await alone.task

@@ -106,3 +106,26 @@ def test_whatever_happened_it_allows_a_call_again_within_its_longest_cooldown(ev
     wait = breaker.retry_after_s(now)
     assert wait is None or 0 <= wait <= SETTINGS.max_cooldown_s + 1e-6
     assert breaker.allows(now + SETTINGS.max_cooldown_s + 1e-6)
+
+
+def test_what_another_router_found_is_heard_but_not_passed_on():
+    here, there = Breaker(), Breaker()
+    for _ in range(5):
+        there.record(Outcome.MODEL_ERROR, 0.0)
+    open_for_s = there.found_open_s(1.0)
+    assert open_for_s == pytest.approx(4.0)
+    here.hear(open_for_s, 1.0)
+    assert not here.allows(1.0)
+    assert here.found_open_s(1.0) is None
+    assert here.state(5.0) is BreakerState.HALF_OPEN, "a router that says nothing more does not matter"
+    here.started(5.0)
+    here.record(Outcome.OK, 5.1)
+    assert here.state(5.1) is BreakerState.CLOSED
+
+
+def test_a_probe_that_fails_after_hearsay_is_a_finding_of_its_own():
+    breaker = Breaker()
+    breaker.hear(2.0, 0.0)
+    breaker.started(2.0)
+    breaker.record(Outcome.MODEL_ERROR, 2.1)
+    assert breaker.found_open_s(2.1) == pytest.approx(10.0), "twice the first cooldown"

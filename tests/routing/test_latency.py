@@ -8,7 +8,7 @@ from routing.breaker import Breaker, BreakerSettings
 from routing.latency import REPORT_LIFETIME_S, LatencyModel
 from routing.prediction import run_ms
 from routing.regression import ForgetfulFit
-from routing.types import ModelState, Outcome, Snapshot
+from routing.types import ModelState, Outcome
 from tests.routing.builders import facts
 
 MODEL = facts("m", prior_overhead_ms=10.0, prior_step_ms=5.0, prior_step_ms_per_megapixel=50.0)
@@ -139,9 +139,24 @@ class TestQueue:
             model.sent("m", 100, 0.0)
         model.observe("m", 1, 512, 512, 130.0, 0, 0.13)
         assert self.wait(model, 0.13) == pytest.approx(200)
-        model.failed("m")
-        model.observe("m", 1, 512, 512, 90.0, 0, 0.2)
-        assert self.wait(model, 0.2) == pytest.approx(120)
+        model.observe("m", 1, 512, 512, 90.0, 0, 0.22)
+        assert self.wait(model, 0.22) == pytest.approx(100)
+
+    def test_a_call_that_fails_at_once_leaves_no_work_behind(self):
+        model = learner()
+        first_ends_s = model.sent("m", 100, 0.0)
+        second_ends_s = model.sent("m", 100, 0.0)
+        model.failed("m", second_ends_s, 0.01)
+        assert self.wait(model, 0.01) == pytest.approx(90)
+        model.failed("m", first_ends_s, 0.01)
+        assert self.wait(model, 0.01) == pytest.approx(0)
+
+    def test_a_call_that_fails_late_has_used_the_time_it_was_predicted_to(self):
+        model = learner()
+        first_ends_s = model.sent("m", 100, 0.0)
+        model.sent("m", 100, 0.0)
+        model.failed("m", first_ends_s, 0.1)
+        assert self.wait(model, 0.1) == pytest.approx(100)
 
     def test_replicas_are_averaged(self):
         model = learner(m=2)
@@ -187,9 +202,13 @@ def test_the_error_of_predictions_is_known():
     assert model.snapshot(400.0).models["m"].error_ratio == pytest.approx(0.2 / 3**0.5, rel=0.4)
 
 
-def test_waits_outside_a_model_are_added():
-    snapshot = Snapshot({"m": ModelState(wait_ms=10)}).with_waits({"m": 5, "other": 7})
-    assert {name: state.wait_ms for name, state in snapshot.models.items()} == {"m": 15, "other": 7}
+def test_work_that_waits_before_it_is_sent_counts_with_what_was_sent():
+    model = learner()
+    model.set_parallelism("m", 2, 0.0)
+    model.sent("m", 100, 0.0)
+    model.sent("m", 100, 0.0)
+    state = model.snapshot(0.0, work_ahead_ms={"m": 300.0}.__getitem__).models["m"]
+    assert state.wait_ms == pytest.approx(100 + 300 / 2)
 
 
 def test_a_snapshot_knows_breakers_and_absence():

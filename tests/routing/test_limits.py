@@ -1,6 +1,6 @@
 import pytest
 
-from routing.limits import LimitLedger, LimitReached
+from routing.limits import LimitLedger, LimitReached, Usage
 from routing.types import Limit
 
 
@@ -60,3 +60,27 @@ def test_spending_of_many_requests_stays_small_in_memory():
         ledger.finished(limits, 0.01, index * 0.5)
     assert len(ledger._uses["r"].spent) <= 60
     assert ledger._uses["r"].spent_usd == pytest.approx(50.0)
+
+
+def test_what_other_routers_count_counts_too():
+    ledger = LimitLedger({"tenant a": Usage(running=1, started=1, spent_usd=0.5)})
+    assert ledger.admit((Limit("tenant a", concurrency=2),), 0.0) is None
+    full = ledger.admit((Limit("tenant a", concurrency=2),), 0.0)
+    assert full is not None
+    assert ledger.admit((Limit("tenant b", concurrency=1),), 0.0) is None
+
+
+def test_usages_are_what_another_router_would_add():
+    ledger, limit = LimitLedger(), Limit("k", requests_per_minute=10, usd_per_hour=1.0)
+    ledger.admit((limit,), 0.0)
+    ledger.admit((limit,), 1.0)
+    ledger.finished((limit,), 0.25, 2.0)
+    assert ledger.usages(3.0) == {"k": Usage(running=1, started=2, spent_usd=0.25)}
+    assert Usage(1, 2, 0.5) + Usage(1, 1, 0.25) == Usage(2, 3, 0.75)
+
+
+def test_a_limit_reached_by_others_alone_names_no_time():
+    ledger = LimitLedger({"k": Usage(started=5)})
+    reached = ledger.admit((Limit("k", requests_per_minute=5),), 0.0)
+    assert reached is not None
+    assert reached.retry_after_s is None
