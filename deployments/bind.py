@@ -24,7 +24,8 @@ def bind_model(name: str, spec: ModelSpec, process: ProcessTelemetry) -> ray_ser
         name=name,
         ray_actor_options=actor_options(spec),
         max_ongoing_requests=spec.max_ongoing_requests,
-        max_queued_requests=spec.max_queued_requests,
+        # The router's gate holds the queue, of `max_queued_requests`, and shares it between tenants.
+        max_queued_requests=-1,
         health_check_period_s=spec.health_check_period_s,
         health_check_timeout_s=spec.health_check_timeout_s,
         graceful_shutdown_timeout_s=spec.graceful_shutdown_timeout_s,

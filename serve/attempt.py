@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from opentelemetry.trace import SpanKind, Status, StatusCode
@@ -16,6 +16,7 @@ from deployments.model import PartialSink
 from deployments.types import (
     EncodedImage,
     Pixels,
+    Priority,
     RenderRequest,
     RenderResult,
     StageReceipt,
@@ -34,14 +35,22 @@ PREVIEWED = frozenset({Capability.GENERATE, Capability.EDIT})
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """`plan` for one image of `job`, to be given up at `deadline`."""
+    """`plan` for one image of `job`, to be given up at `deadline`. `weight` is its tenant's share of a busy
+    model."""
 
     job: ImageJob
     seed: int
     plan: Plan
     deadline: Deadline
     deterministic: bool
+    weight: float = 1.0
     on_partial: PartialSink | None = None
+
+    def spare_ms(self, index: int, now_s: float) -> float | None:
+        """How long stage `index` may wait for its model and the plan still be done in time."""
+        run_ms = sum(stage.predicted_ms - stage.wait_ms for stage in self.plan.stages[index:])
+        remaining_ms = self.deadline.remaining_ms(now_s)
+        return None if remaining_ms is None else remaining_ms - run_ms
 
 
 async def attempt(
@@ -52,7 +61,7 @@ async def attempt(
     receipts: list[StageReceipt] = []
     for index, stage in enumerate(work.plan.stages):
         last = index == len(work.plan.stages) - 1
-        result = await _stage(work, stage, pixels, last, clients[stage.model], fleet)
+        result = await _stage(work, index, pixels, last, clients[stage.model], fleet)
         receipts.append(result.receipt)
         if isinstance(result.image, EncodedImage):
             if not last:
@@ -64,12 +73,14 @@ async def attempt(
 
 async def _stage(
     work: Attempt,
-    stage: PlannedStage,
+    index: int,
     pixels: Pixels | None,
     last: bool,
     client: ModelClient,
     fleet: Fleet,
 ) -> RenderResult:
+    """Waits for a place at the model, then calls it. The receipt's queue time includes that wait."""
+    stage = work.plan.stages[index]
     attributes: dict[str, AttributeValue] = {
         telemetry.ATTR_MODEL: stage.model,
         telemetry.ATTR_RUNG: work.plan.rung,
@@ -81,24 +92,39 @@ async def _stage(
         record_exception=False,
         set_status_on_exception=False,
     ) as span:
-        remaining_ms = work.deadline.remaining_ms(time.monotonic())
-        if remaining_ms is not None:
-            span.set_attribute(telemetry.ATTR_REMAINING_MS, remaining_ms)
-        request = _request(work, stage, pixels, last, remaining_ms)
-        fleet.sent(stage, time.monotonic())
+        arrived_s = time.monotonic()
+        spare_ms = work.spare_ms(index, arrived_s)
         try:
-            result = await _bounded(_call(client, request, work), remaining_ms)
+            async with fleet.gates.admitted(work.job.asset, stage, work.weight, spare_ms):
+                now_s = time.monotonic()
+                waited_ms = (now_s - arrived_s) * 1000
+                span.set_attribute(telemetry.ATTR_GATE_MS, waited_ms)
+                remaining_ms = work.deadline.remaining_ms(now_s)
+                if remaining_ms is not None:
+                    span.set_attribute(telemetry.ATTR_REMAINING_MS, remaining_ms)
+                request = _request(work, stage, pixels, last, remaining_ms)
+                result = await _sent(fleet, stage, _bounded(_call(client, request, work), remaining_ms))
         except errors.RenderError as error:
-            fleet.failed(stage.model, outcome_of(error), time.monotonic())
             span.set_attribute(telemetry.ATTR_OUTCOME, error.code)
             span.set_status(Status(StatusCode.ERROR, error.code))
             raise
-        except asyncio.CancelledError:
-            fleet.failed(stage.model, Outcome.CANCELLED, time.monotonic())
-            raise
-        fleet.succeeded(stage, result.receipt, time.monotonic())
         span.set_attribute(telemetry.ATTR_OUTCOME, Outcome.OK.value)
-        return result
+        return replace(result, receipt=replace(result.receipt, queue_ms=result.receipt.queue_ms + waited_ms))
+
+
+async def _sent(fleet: Fleet, stage: PlannedStage, call: Coroutine[Any, Any, RenderResult]) -> RenderResult:
+    """The call, with the fleet told of its beginning and its end."""
+    sent = fleet.sent(stage, time.monotonic())
+    try:
+        result = await call
+    except errors.RenderError as error:
+        fleet.failed(sent, outcome_of(error), time.monotonic())
+        raise
+    except asyncio.CancelledError:
+        fleet.failed(sent, Outcome.CANCELLED, time.monotonic())
+        raise
+    fleet.succeeded(sent, result.receipt, time.monotonic())
+    return result
 
 
 def _prompt(work: Attempt, stage: PlannedStage) -> str:
@@ -154,7 +180,7 @@ def _request(
         mask=job.mask,
         lora=job.lora,
         deterministic=work.deterministic,
-        priority=job.priority,
+        priority=Priority(job.asset.priority),
         partial_images=job.partial_images if stage.capability in PREVIEWED else 0,
         encoding=job.encoding if last else None,
         options=job.options,

@@ -66,6 +66,7 @@ class Chain:
             plan=plan,
             deadline=self._give_up_at(plan, started_s),
             deterministic=self.decision.deterministic,
+            weight=self.decision.weight,
             on_partial=None if self.on_partial is None else self._show,
         )
         return await attempt(work, self.clients, self.fleet)
@@ -103,7 +104,9 @@ class Chain:
         return after
 
     def _next_plan(self, tried: list[tuple[Plan, Outcome]], remaining_ms: float | None) -> Plan | None:
-        return next_plan(self.decision, tried, remaining_ms, self.fleet.snapshot(time.monotonic()))
+        return next_plan(
+            self.decision, tried, remaining_ms, self.fleet.snapshot(time.monotonic(), self.job.asset)
+        )
 
     def _tried(self) -> list[tuple[Plan, Outcome]]:
         return [(failure.plan, failure.outcome) for failure in self.failures]

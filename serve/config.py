@@ -39,13 +39,14 @@ class PolicySource(ClosedModel):
 
 
 class RouterSpec(ClosedModel):
-    """The ingress deployment. Several replicas keep requests safe when one dies."""
+    """The ingress deployment. Several replicas keep requests safe when one dies. Every
+    `load_poll_interval_s` each asks the models' replicas for their load and the other routers for theirs."""
 
     autoscaling: Autoscaling = Autoscaling(min_replicas=1, max_replicas=1, target_ongoing_requests=64)
     num_cpus: Annotated[float, Field(ge=0)] = 1.0
     max_ongoing_requests: Annotated[int, Field(ge=1)] = 256
     graceful_shutdown_timeout_s: Annotated[float, Field(ge=0)] = 60.0
-    load_poll_interval_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    load_poll_interval_s: Annotated[float, Field(gt=0, le=60)] = 0.5
 
 
 class Limits(ClosedModel):

@@ -40,6 +40,7 @@ class Dispatcher:
         default_budget_ms: float | None = None,
         observer: Observer | None = None,
         delivered: Delivered | None = None,
+        limits: LimitLedger | None = None,
     ) -> None:
         self._policies = policies
         self._clients = clients
@@ -48,7 +49,7 @@ class Dispatcher:
         self._default_budget_ms = default_budget_ms
         self._observer = observer or NoObserver()
         self._delivered = delivered or Delivered()
-        self._limits = LimitLedger()
+        self._limits = limits or LimitLedger()
 
     async def dispatch(self, job: ImageJob, on_partial: PartialSink | None = None) -> Answer:
         """Raises ApiError when an image cannot be answered for one of the seeds.
@@ -74,7 +75,7 @@ class Dispatcher:
     def _decide(self, job: ImageJob) -> Decision:
         policy = self._policies.current
         with telemetry.tracer.start_as_current_span(telemetry.SPAN_DECIDE) as span:
-            decision = decide(policy, job.asset, self._fleet.snapshot(time.monotonic()))
+            decision = decide(policy, job.asset, self._fleet.snapshot(time.monotonic(), job.asset))
             span.set_attribute(telemetry.ATTR_POLICY_VERSION, decision.policy_version)
             span.set_attribute(telemetry.ATTR_ROUTE, decision.route)
             span.set_attribute(telemetry.ATTR_REASON, decision.reason)

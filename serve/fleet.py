@@ -1,4 +1,4 @@
-"""What is known of the models right now: learned times, reports of replicas, breakers, who is up.
+"""What is known of the models right now: learned times, reports of replicas, breakers, who waits, who is up.
 
 Gathers what happens; hands out snapshots. Decides nothing.
 """
@@ -6,40 +6,81 @@ Gathers what happens; hands out snapshots. Decides nothing.
 import asyncio
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 from deployments.client import ModelClient
 from deployments.types import ModelLoad, StageReceipt
 from routing.breaker import Breaker
 from routing.latency import LatencyModel
-from routing.types import ModelFacts, Outcome, PlannedStage, Snapshot
+from routing.types import AssetRequest, ModelFacts, Outcome, PlannedStage, Snapshot
+from serve.gates import Gates
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A call that is under way, and when it was predicted to end."""
+
+    stage: PlannedStage
+    predicted_end_s: float
 
 
 class Fleet:
     """`now_s` is monotonic everywhere. `scale_to_zero` names models that may have no replica and still be
-    asked: a request starts one."""
+    asked: a request starts one. `routers` is how many routers share the models, this one included."""
 
-    def __init__(self, facts: Mapping[str, ModelFacts], scale_to_zero: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        facts: Mapping[str, ModelFacts],
+        scale_to_zero: Collection[str] = (),
+        gates: Gates | None = None,
+    ) -> None:
+        self.gates = gates or Gates({})
+        self.routers = 1
         self._latency = LatencyModel(facts)
         self._breakers = {name: Breaker() for name in facts}
         self._loads: dict[str, list[ModelLoad]] = {name: [] for name in facts}
+        self._revisions: dict[str, str] = {}
         self._scale_to_zero = frozenset(scale_to_zero)
 
-    def snapshot(self, now_s: float) -> Snapshot:
-        return self._latency.snapshot(now_s, self._breakers)
+    def snapshot(self, now_s: float, asset: AssetRequest | None = None) -> Snapshot:
+        """As `asset` would find it: what goes before it at the gates depends on its tenant and priority."""
+        ahead = None if asset is None else partial(self.gates.work_ahead_ms, asset=asset)
+        return self._latency.snapshot(now_s, self._breakers, ahead)
 
-    def sent(self, stage: PlannedStage, now_s: float) -> None:
+    def sent(self, stage: PlannedStage, now_s: float) -> Sent:
+        """The call ends with `succeeded` or `failed`."""
         self._breakers[stage.model].started(now_s)
-        self._latency.sent(stage.model, stage.predicted_ms - stage.wait_ms, now_s)
+        run_ms = stage.predicted_ms - stage.wait_ms
+        return Sent(stage, self._latency.sent(stage.model, run_ms, now_s))
 
-    def succeeded(self, stage: PlannedStage, receipt: StageReceipt, now_s: float) -> None:
-        self._breakers[stage.model].record(Outcome.OK, now_s)
+    def succeeded(self, sent: Sent, receipt: StageReceipt, now_s: float) -> None:
+        model = sent.stage.model
+        self._breakers[model].record(Outcome.OK, now_s)
+        self._revisions[model] = receipt.revision
         self._latency.observe(
-            stage.model, receipt.steps, receipt.width, receipt.height, receipt.run_ms, receipt.queue_ms, now_s
+            model, receipt.steps, receipt.width, receipt.height, receipt.run_ms, receipt.queue_ms, now_s
         )
 
-    def failed(self, model: str, outcome: Outcome, now_s: float) -> None:
+    def failed(self, sent: Sent, outcome: Outcome, now_s: float) -> None:
+        model = sent.stage.model
         self._breakers[model].record(outcome, now_s)
-        self._latency.failed(model)
+        self._latency.failed(model, sent.predicted_end_s, now_s)
+
+    def revision(self, model: str) -> str | None:
+        """Of the weights that answered last, None before any did."""
+        return self._revisions.get(model)
+
+    def broken(self, now_s: float) -> dict[str, float]:
+        """Models whose breaker opened by what was seen here: seconds until each is worth asking."""
+        found = {name: breaker.found_open_s(now_s) for name, breaker in self._breakers.items()}
+        return {name: open_s for name, open_s in found.items() if open_s is not None}
+
+    def hear_broken(self, broken_s: Mapping[str, float], now_s: float) -> None:
+        """What another router found, as it says by `broken`. Models unknown here are passed over."""
+        for name, open_s in broken_s.items():
+            if name in self._breakers:
+                self._breakers[name].hear(open_s, now_s)
 
     def replicas(self, model: str) -> int:
         """How many answered the last poll."""
@@ -50,7 +91,8 @@ class Fleet:
         return bool(self._loads[model]) or model in self._scale_to_zero
 
     def describe(self) -> dict[str, dict[str, object]]:
-        """JSON values for people and dashboards. `running` and `queued` are as of the last poll."""
+        """JSON values for people and dashboards. `running` and `queued` are of the replicas as of the last
+        poll, `waiting` is at this router's gate now."""
         now_s = time.monotonic()
         states = self.snapshot(now_s).models
         return {
@@ -58,6 +100,7 @@ class Fleet:
                 "replicas": len(loads),
                 "running": sum(load.running for load in loads),
                 "queued": sum(load.queued for load in loads),
+                "waiting": self.gates.waiting(name),
                 "breaker": self._breakers[name].state(now_s).value,
                 "wait_ms": round(states[name].wait_ms, 1),
                 "overhead_ms": round(states[name].overhead_ms, 3),
@@ -80,5 +123,6 @@ class Fleet:
         self._loads[model] = loads
         self._latency.set_available(model, self.is_up(model))
         self._latency.set_parallelism(model, sum(load.parallelism for load in loads), now_s)
+        self.gates.resize(model, len(loads), self.routers)
         for index, load in enumerate(loads):
             self._latency.report(model, load, now_s, replica=str(index))

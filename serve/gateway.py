@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from deployments.client import ModelClient
 from routing.feedback import FeedbackBook
+from routing.limits import LimitLedger
 from serve.api.catalog import catalog_router
 from serve.api.feedback import feedback_router
 from serve.api.fleet import fleet_router
@@ -24,10 +25,12 @@ from serve.config import AppConfig, model_facts
 from serve.dispatch import Dispatcher
 from serve.files import ImageFiles
 from serve.fleet import Fleet
+from serve.gates import Gates, GateSize
 from serve.http import build_http
 from serve.keys import KeyRing
 from serve.ledger import Delivered
 from serve.metrics import NoObserver, Observer
+from serve.peers import AskAll, Peers
 from serve.policy_source import PolicyWatch, open_store, raster_shelf
 
 logger = logging.getLogger("atelier.gateway")
@@ -40,18 +43,25 @@ class Gateway:
     """`app` is the ASGI application; its lifespan runs the background tasks."""
 
     def __init__(
-        self, config: AppConfig, clients: Mapping[str, ModelClient], observer: Observer | None = None
+        self,
+        config: AppConfig,
+        clients: Mapping[str, ModelClient],
+        observer: Observer | None = None,
+        ask_all: AskAll | None = None,
     ) -> None:
-        """Raises ConfigError or PolicyError if the first policy cannot be put in force."""
+        """`ask_all` reaches every router where there are several. Raises ConfigError or PolicyError if the
+        first policy cannot be put in force."""
         self._config = config
         self._clients = clients
         self._observer = observer or NoObserver()
         facts = model_facts(config)
         rasters = raster_shelf(config)
         self._policies = open_store(config, rasters)
-        self._fleet = Fleet(facts, _scale_to_zero(config))
+        gates = Gates({name: GateSize.of(spec) for name, spec in config.models.items()})
+        self._fleet = Fleet(facts, _scale_to_zero(config), gates)
         self._files = ImageFiles(config.files.url, config.files.ttl_s)
-        delivered = Delivered()
+        delivered, limits = Delivered(), LimitLedger()
+        self.peers = Peers(self._fleet, limits, self._policies, ask_all)
         self.dispatcher = Dispatcher(
             self._policies,
             clients,
@@ -60,6 +70,7 @@ class Gateway:
             config.limits.default_max_latency_ms,
             self._observer,
             delivered,
+            limits,
         )
         self.app: FastAPI = build_http(
             [
@@ -79,6 +90,7 @@ class Gateway:
     async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
         tasks = [
             asyncio.create_task(_forever(self._poll_load, self._config.router.load_poll_interval_s)),
+            asyncio.create_task(_forever(self.peers.exchange, self._config.router.load_poll_interval_s)),
             asyncio.create_task(_forever(self._sweep_files, SWEEP_INTERVAL_S)),
             asyncio.create_task(_forever(self._flush_metrics, FLUSH_INTERVAL_S)),
         ]

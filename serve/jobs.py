@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deployments.types import EncodedImage, Encoding, Mask, Pixels, Priority
+from deployments.types import EncodedImage, Encoding, Mask, Pixels
 from routing.types import AssetRequest
 from serve.schemas import Receipt
 
@@ -22,7 +22,6 @@ class ImageJob:
     guidance_scale: float | None = None
     negative_prompt: str = ""
     lora: str | None = None
-    priority: Priority = Priority.INTERACTIVE
     partial_images: int = 0
     image: Pixels | None = None
     mask: Mask | None = None

@@ -6,6 +6,7 @@ A plain class; app.py makes it a deployment.
 from typing import Any
 
 from fastapi import FastAPI
+from ray import serve as ray_serve
 from ray.serve.handle import DeploymentHandle
 
 from deployments.client import RayModelClient
@@ -13,6 +14,7 @@ from deployments.telemetry import ProcessTelemetry, configure_process
 from serve.config import AppConfig
 from serve.gateway import Gateway
 from serve.metrics import RayObserver
+from serve.peers import RouterState
 
 
 class Router:
@@ -23,8 +25,21 @@ class Router:
     ) -> None:
         configure_process(process, component="router")
         clients = {name: RayModelClient(name, handle) for name, handle in handles.items()}
-        self._gateway = Gateway(config, clients, RayObserver())
+        several = config.router.autoscaling.max_replicas > 1
+        self._all_routers: DeploymentHandle[Any] | None = None
+        self._gateway = Gateway(config, clients, RayObserver(), self._ask_all if several else None)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Called by Ray Serve for the application it hosts."""
         return self._gateway.app
+
+    def state(self) -> RouterState:
+        """What the other routers ask for."""
+        return self._gateway.peers.state()
+
+    async def _ask_all(self) -> list[RouterState]:
+        if self._all_routers is None:
+            here = ray_serve.get_replica_context()
+            self._all_routers = ray_serve.get_deployment_handle(here.deployment, here.app_name)
+        answers = await self._all_routers.broadcast("state").results_async()
+        return [answer for answer in answers if isinstance(answer, RouterState)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from deployments.types import EncodedImage, Encoding, ImageFormat, Priority
+from deployments.types import EncodedImage, Encoding, ImageFormat
 from routing.types import AssetRequest
 from serve import telemetry
 from serve.api.streams import stream
@@ -100,7 +100,6 @@ def job_from(
         guidance_scale=options.guidance_scale,
         negative_prompt=options.negative_prompt or "",
         lora=options.lora,
-        priority=Priority(options.priority),
         partial_images=_previews(body, n),
         options={} if options.layout is None else {"layout": options.layout},
     )

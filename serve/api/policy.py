@@ -1,5 +1,7 @@
 """The policy in force: which it is, what became of the texts offered since, and the way back."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 
 from fastapi import APIRouter
@@ -16,10 +18,10 @@ def policy_router(policies: PolicyStore) -> APIRouter:
     async def policy() -> Mapping[str, object]:
         return policies.describe()
 
-    @router.post("/v1/policy/rollback", summary="Put an earlier version in force on this router")
+    @router.post("/v1/policy/rollback", summary="Put an earlier version in force on every router")
     async def rollback(body: RollbackRequest) -> Mapping[str, object]:
         try:
-            policies.rollback(body.version)
+            await asyncio.to_thread(policies.rollback, body.version, time.time())
         except UnknownVersion as error:
             raise ApiError(404, "unknown_policy_version", str(error), param="version") from None
         return policies.describe()

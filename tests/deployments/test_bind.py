@@ -30,7 +30,7 @@ def test_limits_and_timeouts_reach_the_deployment() -> None:
     deployment = bind_model("m", spec, ProcessTelemetry())._bound_deployment
     assert deployment.name == "m"
     assert deployment.max_ongoing_requests == 3
-    assert deployment.max_queued_requests == 7
+    assert deployment.max_queued_requests == -1, "the router's gate holds the queue"
     assert deployment._deployment_config.graceful_shutdown_timeout_s == 90
 
 
