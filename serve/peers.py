@@ -6,6 +6,8 @@ hears nothing goes on with what it sees itself. Does not know how the others are
 
 import asyncio
 import logging
+import os
+import socket
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -23,7 +25,7 @@ FORGOTTEN_AFTER_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class RouterState:
-    """What one router says of itself. `broken_s`: models whose breaker opened by what this router saw, with
+    """What one router says of itself. `router` is host, process id and a random part. `broken_s`: models whose breaker opened by what this router saw, with
     the seconds until each is worth asking. `usages`: what it counts against limits, by key. `rollback`: the
     policy change it made last, if that was a rollback."""
 
@@ -42,7 +44,7 @@ class Peers:
     def __init__(
         self, fleet: Fleet, limits: LimitLedger, policies: PolicyStore, ask_all: AskAll | None = None
     ) -> None:
-        self._router = uuid.uuid4().hex
+        self._router = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._fleet = fleet
         self._limits = limits
         self._policies = policies
