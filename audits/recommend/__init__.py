@@ -1,0 +1,1 @@
+"""From an audit's results to a routing policy: what is recommended, and the text that says so."""
