@@ -34,7 +34,7 @@ def _names(objects: list[Object]) -> Iterator[str]:
         if key in seen:
             yield f"{key} is rendered twice"
         seen.add(key)
-        limit = {"RayService": 47, "Service": 63, "Job": 63, "Pod": 63}.get(each["kind"], 253)
+        limit = {"RayService": 47, "Service": 63, "Job": 63, "CronJob": 52, "Pod": 63}.get(each["kind"], 253)
         if len(each["metadata"]["name"]) > limit:
             yield f"{key} is longer than {limit} characters"
         if each["kind"] != "PriorityClass" and each["metadata"].get("namespace") != NAMESPACE:
@@ -127,7 +127,7 @@ def _volumes(objects: list[Object]) -> Iterator[str]:
                 for item in source.get("items", []):
                     if item["key"] not in configmaps[source["name"]]:
                         yield f"{where}: volume {name} wants key {item['key']}, which is not there"
-            elif source and name != "policy":
+            elif source and name not in ("policy", "audit"):
                 yield f"{where}: volume {name} names ConfigMap {source['name']}, which is not rendered"
             if "emptyDir" in volume and "sizeLimit" not in volume["emptyDir"]:
                 yield f"{where}: volume {name} may fill the node's disk"

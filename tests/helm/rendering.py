@@ -74,6 +74,8 @@ def pod_templates(objects: list[Object]) -> Iterator[tuple[str, Object]]:
             yield where, each
         elif each["kind"] in ("Deployment", "Job"):
             yield where, each["spec"]["template"]
+        elif each["kind"] == "CronJob":
+            yield where, each["spec"]["jobTemplate"]["spec"]["template"]
         elif each["kind"] == "RayService":
             cluster = each["spec"]["rayClusterConfig"]
             yield f"{where}/head", cluster["headGroupSpec"]["template"]

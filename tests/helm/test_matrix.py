@@ -38,6 +38,13 @@ FEATURES: dict[str, tuple[Object, Object]] = {
         {"loadtest": {"enabled": True}, "apiKeys": {"existingSecret": "keys", "testKey": "test"}},
         {"loadtest": {"enabled": False}},
     ),
+    "audit": (
+        {
+            "audit": {"enabled": True, "existingConfigMap": "audit", "timeZone": "Etc/UTC"},
+            "apiKeys": {"existingSecret": "keys", "testKey": "test"},
+        },
+        {"audit": {"enabled": False}},
+    ),
 }
 
 

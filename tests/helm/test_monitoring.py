@@ -12,6 +12,7 @@ import promql_parser
 import pytest
 import yaml
 
+from audits.watch import metrics as audit_metrics
 from helm import generate_dashboards
 from serve import telemetry
 from tests.helm.rendering import CHART, REPOSITORY, Object, example, one, render
@@ -56,15 +57,17 @@ def _selectors(node: object) -> Iterator[promql_parser.VectorSelector]:
 
 
 def exported() -> set[str]:
-    """Names that a running application exported; test_live_metrics.py compares them with a live one."""
-    return {line for line in METRICS.read_text().splitlines() if line and not line.startswith("#")}
+    """Names that a running application exported; test_live_metrics.py compares them with a live one. Audits
+    push theirs, see tests/audits/watch/test_metrics.py."""
+    pushed = {value for key, value in vars(audit_metrics).items() if key.startswith("METRIC_")}
+    return pushed | {line for line in METRICS.read_text().splitlines() if line and not line.startswith("#")}
 
 
 @pytest.mark.parametrize(("where", "expression"), EXPRESSIONS, ids=[where for where, _ in EXPRESSIONS])
 def test_promql_uses_only_exported_metrics(where: str, expression: str) -> None:
     selectors = list(_selectors(promql_parser.parse(expression)))
     recorded = {rule["record"] for group in _rules()["groups"] for rule in group["rules"] if "record" in rule}
-    named = set(re.findall(r"\b(?:ray_\w+|atelier:\w+:\w+)", expression))
+    named = set(re.findall(r"\b(?:ray_\w+|atelier_\w+|atelier:\w+:\w+)", expression))
     assert {selector.name for selector in selectors} == named, "the walk over the expression missed some"
     assert named <= exported() | recorded
     assert named or expression.startswith("vector(")
@@ -73,7 +76,7 @@ def test_promql_uses_only_exported_metrics(where: str, expression: str) -> None:
 @pytest.mark.parametrize(("where", "expression"), EXPRESSIONS, ids=[where for where, _ in EXPRESSIONS])
 def test_promql_looks_at_one_release(where: str, expression: str) -> None:
     for selector in _selectors(promql_parser.parse(expression)):
-        if selector.name.startswith("ray_"):
+        if selector.name.startswith(("ray_", "atelier_")):
             labels = {matcher.name for matcher in selector.matchers.matchers}
             assert {"namespace", "app_kubernetes_io_instance"} <= labels, selector.name
 
@@ -91,6 +94,14 @@ def test_labels_of_our_metrics_are_those_the_application_sets() -> None:
         for selector in _selectors(promql_parser.parse(expression)):
             if selector.name.startswith("ray_atelier_"):
                 assert {matcher.name for matcher in selector.matchers.matchers} <= own, where
+
+
+def test_an_audit_has_the_labels_that_its_alerts_show() -> None:
+    for alert in _alerts():
+        if "atelier_audit_" in alert["expr"]:
+            shown = set(re.findall(r"\$labels\.(\w+)", alert["annotations"]["summary"]))
+            assert shown <= set(audit_metrics.LABELS)
+            assert "runbook_url" in alert["annotations"]
 
 
 def test_every_metric_of_the_application_is_shown() -> None:
@@ -117,7 +128,9 @@ def test_every_alert_says_how_bad_and_what() -> None:
 
 def test_nothing_is_left_to_replace() -> None:
     text = yaml.safe_dump(_rules())
-    assert not re.search(r"\b(SCOPE|BUDGET_OBJECTIVE|QUEUE_P95_MS|GPU_MEMORY_RATIO|RUNBOOK)\b", text)
+    assert not re.search(
+        r"\b(SCOPE|BUDGET_OBJECTIVE|QUEUE_P95_MS|GPU_MEMORY_RATIO|AUDIT_OVERDUE_HOURS|RUNBOOK)\b", text
+    )
 
 
 def test_thresholds_come_from_the_values() -> None:

@@ -303,6 +303,21 @@ WRONG: list[tuple[str, Object, str]] = [
         {"loadtest": {"enabled": True}, "apiKeys": {"existingSecret": "k"}},
         "apiKeys.testKey",
     ),
+    (
+        "audit without a key",
+        {"audit": {"enabled": True, "existingConfigMap": "c"}, "apiKeys": {"existingSecret": "k"}},
+        "apiKeys.testKey",
+    ),
+    (
+        "audit of nothing",
+        {"audit": {"enabled": True}},
+        "audit.existingConfigMap",
+    ),
+    (
+        "audit that never comes",
+        {"audit": {"schedule": "every monday"}},
+        "schedule",
+    ),
 ]
 
 

@@ -181,6 +181,51 @@ def test_load_test_options_exist() -> None:
     assert {word for word in command if word.startswith("--")} <= known
 
 
+AUDIT = {"audit": {"enabled": True, "existingConfigMap": "weekly"}}
+
+
+def test_an_audit_reports_to_where_prometheus_looks() -> None:
+    """It ends before anybody could scrape it: it sends to the collector, whose port the monitor names."""
+    objects = render(merged(COLLECTOR, AUDIT, {"monitoring": {"podMonitor": {"enabled": True}}}))
+    container = one(objects, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    env = {each["name"]: each["value"] for each in container["env"]}
+    assert env["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://atelier-otel.studio.svc:4318"
+    pipeline = _collector(AUDIT)["service"]["pipelines"]["metrics"]
+    assert (pipeline["receivers"], pipeline["exporters"]) == (["otlp"], ["prometheus"])
+    port = _collector(AUDIT)["exporters"]["prometheus"]["endpoint"].rsplit(":", 1)[1]
+    collector = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    assert {"name": "audits", "containerPort": int(port)} in collector["ports"]
+    monitor = one(objects, "PodMonitor", "atelier-otel")["spec"]["podMetricsEndpoints"]
+    assert [each["port"] for each in monitor] == ["metrics", "audits"]
+
+
+def test_an_audit_reaches_the_endpoint_and_the_collector_alone() -> None:
+    objects = render(merged(COLLECTOR, AUDIT))
+    labels = {**RAY, "app.kubernetes.io/component": "audit"}
+    ports = {
+        port["port"]
+        for each in objects
+        if each["kind"] == "NetworkPolicy" and matches(each["spec"]["podSelector"], labels)
+        for rule in each["spec"].get("egress", [])
+        for port in rule["ports"]
+    }
+    assert ports == {53, 8000, 4318}
+    otel = {**RAY, "app.kubernetes.io/component": "otel-collector"}
+    peers = [peer["podSelector"] for peer in _reachable(objects, otel, 4318)]
+    assert any(matches(peer, labels) for peer in peers)
+
+
+def test_runs_of_an_audit_stay_where_a_claim_is_named() -> None:
+    def runs(values: Object) -> Object:
+        spec = one(render(merged(AUDIT, values)), "CronJob")["spec"]["jobTemplate"]["spec"]["template"][
+            "spec"
+        ]
+        return next(volume for volume in spec["volumes"] if volume["name"] == "runs")
+
+    assert runs({})["emptyDir"] == {"sizeLimit": "2Gi"}
+    assert runs({"audit": {"existingClaim": "runs"}})["persistentVolumeClaim"] == {"claimName": "runs"}
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -1,7 +1,8 @@
 {{/*
-Spec of a pod that calls the endpoint: the release test and the load test.
+Spec of a pod that calls the endpoint: the release test, the load test and the audit.
 Arguments: root, component, resources, arguments (the command as a list), and script (or nil), a file of the
-release's ConfigMap of scripts that is mounted at /etc/atelier/scripts.
+release's ConfigMap of scripts that is mounted at /etc/atelier/scripts. Optional: volumes and mounts besides, and
+reports (true where the pod sends metrics).
 */}}
 {{- define "atelier.callerPod" -}}
 {{- $root := .root -}}
@@ -22,6 +23,11 @@ containers:
       {{- toYaml .arguments | nindent 6 }}
     env:
       - {name: HOME, value: /tmp/home}
+      {{- if .reports }}
+      {{- with include "atelier.otlpEndpoint" $root }}
+      - {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: "{{ . }}"}
+      {{- end }}
+      {{- end }}
     resources:
       {{- include "atelier.resources" (dict "resources" .resources) | nindent 6 }}
     securityContext:
@@ -30,6 +36,9 @@ containers:
       - {name: tmp, mountPath: /tmp}
       {{- if .script }}
       - {name: scripts, mountPath: /etc/atelier/scripts, readOnly: true}
+      {{- end }}
+      {{- with .mounts }}
+      {{- toYaml . | nindent 6 }}
       {{- end }}
       {{- if include "atelier.callerKey" $root }}
       - {name: api-keys, mountPath: /etc/atelier/api-keys, readOnly: true}
@@ -41,6 +50,9 @@ volumes:
   - name: scripts
     configMap:
       name: "{{ . }}"
+  {{- end }}
+  {{- with .volumes }}
+  {{- toYaml . | nindent 2 }}
   {{- end }}
   {{- with include "atelier.callerKey" $root }}
   - name: api-keys

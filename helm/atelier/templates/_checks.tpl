@@ -264,6 +264,12 @@ application would refuse later, when it is harder to see why.
 {{- if and .Values.loadtest.enabled .Values.apiKeys.existingSecret (not .Values.apiKeys.testKey) -}}
 {{- fail "loadtest.enabled with apiKeys.existingSecret needs apiKeys.testKey: the key of that Secret that holds one API key" -}}
 {{- end -}}
+{{- if and .Values.audit.enabled .Values.apiKeys.existingSecret (not .Values.apiKeys.testKey) -}}
+{{- fail "audit.enabled with apiKeys.existingSecret needs apiKeys.testKey: the key of that Secret that holds one API key" -}}
+{{- end -}}
+{{- if and .Values.audit.enabled (not .Values.audit.existingConfigMap) -}}
+{{- fail "audit.enabled needs audit.existingConfigMap: a ConfigMap with the keys audit.yaml and accepted.json" -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "atelier.checkModelCache" -}}

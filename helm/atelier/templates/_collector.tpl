@@ -49,6 +49,13 @@ processors:
     send_batch_size: 512
     send_batch_max_size: 1024
 exporters:
+  {{- if .Values.audit.enabled }}
+  {{- /* Audits end long before the next one: what they reported stays to be scraped. */}}
+  prometheus:
+    endpoint: 0.0.0.0:8889
+    metric_expiration: 8760h
+    add_metric_suffixes: false
+  {{- end }}
   otlphttp:
     endpoint: {{ $collector.exporter.endpoint | quote }}
     {{- if $collector.exporter.headersSecret }}
@@ -80,4 +87,10 @@ service:
       receivers: [otlp]
       processors: [memory_limiter, tail_sampling, batch]
       exporters: [otlphttp]
+    {{- if .Values.audit.enabled }}
+    metrics:
+      receivers: [otlp]
+      processors: [memory_limiter, batch]
+      exporters: [prometheus]
+    {{- end }}
 {{- end -}}
