@@ -121,7 +121,7 @@ class _InFlight(Generic[V]):
 @dataclass(slots=True)
 class SingleFlight(Generic[V]):
     """Callers with the same key wait for one run. It belongs to no caller: it ends early only when all of
-    them are gone, and a caller whose own deadline is later than the run's starts its own."""
+    them are gone, and a caller whose own deadline is later than that of a run that failed tries again."""
 
     clock: Callable[[], float] = time.monotonic
     _flights: dict[str, _InFlight[V]] = field(default_factory=dict)
@@ -129,10 +129,10 @@ class SingleFlight(Generic[V]):
     async def run(
         self, key: str, work: Callable[[], Awaitable[V]], deadline_s: float | None = None
     ) -> Flight[V]:
-        """Raises what `work` raises, to every caller, and TimeoutError to one whose deadline passes."""
+        """Raises what `work` raises, and TimeoutError when the caller's own deadline passes."""
         ends_s = float("inf") if deadline_s is None else deadline_s
         flight = self._flights.get(key)
-        shared = flight is not None and flight.deadline_s >= ends_s and not flight.task.done()
+        shared = flight is not None and not flight.task.done()
         if flight is None or not shared:
             flight = _InFlight(asyncio.ensure_future(_run(work)), ends_s)
             self._flights[key] = flight
@@ -142,6 +142,10 @@ class SingleFlight(Generic[V]):
             remaining_s = None if deadline_s is None else max(0.0, deadline_s - self.clock())
             async with asyncio.timeout(remaining_s):
                 value = await asyncio.shield(flight.task)
+        except Exception:
+            if shared and flight.deadline_s < ends_s and self.clock() < ends_s:
+                return await self.run(key, work, deadline_s)  # it may have failed for want of time
+            raise
         finally:
             flight.callers -= 1
             if flight.callers == 0 and not flight.task.done():

@@ -88,6 +88,7 @@ class AssetRequest:
 class ModelFacts:
     """What does not change while a model is deployed.
 
+    `deterministic`: it can give the same pixels for the same request. `seeded`: they depend on the seed.
     `scale` is the factor by which an upscaler grows an image. `max_pixels` bounds the output.
     `prior_*` predict a model that has not been observed yet (same formula as ModelState).
     """
@@ -100,6 +101,7 @@ class ModelFacts:
     default_height: int = 512
     default_steps: int = 1
     deterministic: bool = True
+    seeded: bool = True
     usd_per_image: float = 0.0
     usd_per_gpu_s: float = 0.0
     prior_overhead_ms: float = 0.0

@@ -56,7 +56,8 @@ class Chain:
                 self.failures.append(_failure(plan, error, started_s))
                 plan = self._after(plan, error)
             else:
-                return ImageOutcome(image, self.seed, plan, stages, tuple(self.failures))
+                first = plan is self.decision.chain[0]
+                return ImageOutcome(image, self.seed, plan, stages, tuple(self.failures), first)
         return await self._last_resort()
 
     async def _attempt(self, plan: Plan, started_s: float) -> tuple[EncodedImage, tuple[StageReceipt, ...]]:
@@ -118,7 +119,7 @@ class Chain:
         raster, asset = self.decision.raster, self.job.asset
         if raster is not None and not self.shown:
             image = await self.rasters.image(raster, asset.width, asset.height, self.job.encoding)
-            return ImageOutcome(image, self.seed, None, (), tuple(self.failures))
+            return ImageOutcome(image, self.seed, None, (), tuple(self.failures), False)
         last = self.failures[-1]
         trace.get_current_span().set_attribute(telemetry.ATTR_OUTCOME, last.outcome.value)
         tried = ", ".join(dict.fromkeys("+".join(each.plan.models) for each in self.failures))

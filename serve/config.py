@@ -69,6 +69,15 @@ class FileStore(ClosedModel):
     public_base_url: str | None = None
 
 
+class CacheSpec(ClosedModel):
+    """Images of deterministic models, kept in each router's memory for equal requests. 0 bytes: none is
+    kept, and equal requests are rendered each for itself."""
+
+    max_bytes: Annotated[int, Field(ge=0)] = 256 * 1024 * 1024
+    ttl_s: Annotated[float, Field(gt=0)] = 3600.0
+    scope: Literal["tenant", "everybody"] = "tenant"
+
+
 class Rasters(ClosedModel):
     """`folder` holds the baked assets that routes name as `raster_fallback`; unset: the policy's folder."""
 
@@ -98,6 +107,7 @@ class AppConfig(ClosedModel):
     limits: Limits = Limits()
     auth: Auth = Auth()
     files: FileStore = FileStore()
+    cache: CacheSpec = CacheSpec()
     rasters: Rasters = Rasters()
     telemetry: Telemetry = Telemetry()
 
@@ -149,6 +159,7 @@ def _facts(name: str, spec: ModelSpec) -> ModelFacts:
             return ModelFacts(
                 capabilities=frozenset({Capability.GENERATE, Capability.TYPESET}),
                 max_pixels=spec.max_pixels,
+                seeded=False,
                 **common,
             )
         case UpscalerSpec():
@@ -156,12 +167,14 @@ def _facts(name: str, spec: ModelSpec) -> ModelFacts:
                 capabilities=frozenset({Capability.UPSCALE}),
                 max_pixels=spec.max_pixels,
                 scale=spec.factor,
+                seeded=False,
                 **common,
             )
         case DenoiserSpec():
             return ModelFacts(
                 capabilities=frozenset({Capability.DENOISE}),
                 max_pixels=spec.max_pixels,
+                seeded=False,
                 **common,
             )
         case EchoSpec():

@@ -23,6 +23,7 @@ from serve.ledger import Delivered
 from serve.metrics import NoObserver, Observer
 from serve.rasters import RasterShelf
 from serve.receipts import ImageOutcome, receipt
+from serve.reuse import Reuse
 
 
 class Dispatcher:
@@ -41,6 +42,7 @@ class Dispatcher:
         observer: Observer | None = None,
         delivered: Delivered | None = None,
         limits: LimitLedger | None = None,
+        reuse: Reuse | None = None,
     ) -> None:
         self._policies = policies
         self._clients = clients
@@ -50,6 +52,7 @@ class Dispatcher:
         self._observer = observer or NoObserver()
         self._delivered = delivered or Delivered()
         self._limits = limits or LimitLedger()
+        self._reuse = reuse
 
     async def dispatch(self, job: ImageJob, on_partial: PartialSink | None = None) -> Answer:
         """Raises ApiError when an image cannot be answered for one of the seeds.
@@ -109,17 +112,22 @@ class Dispatcher:
             Chain(job, decision, deadline, seed, self._clients, self._fleet, self._rasters, on_partial)
             for seed in job.seeds
         ]
-        return await _together([_traced(chain) for chain in chains])
+        return await _together([self._traced(chain) for chain in chains])
 
+    async def _traced(self, chain: Chain) -> ImageOutcome:
+        with telemetry.tracer.start_as_current_span(
+            telemetry.SPAN_RENDER, attributes={telemetry.ATTR_SEED: chain.seed}
+        ) as span:
+            outcome = await self._reused_or_new(chain)
+            span.set_attribute(telemetry.ATTR_SUBSTITUTED, bool(outcome.failures))
+            span.set_attribute(telemetry.ATTR_MODEL, outcome.model)
+            span.set_attribute(telemetry.ATTR_CACHE, outcome.cache.value)
+            return outcome
 
-async def _traced(chain: Chain) -> ImageOutcome:
-    with telemetry.tracer.start_as_current_span(
-        telemetry.SPAN_RENDER, attributes={telemetry.ATTR_SEED: chain.seed}
-    ) as span:
-        outcome = await chain.run()
-        span.set_attribute(telemetry.ATTR_SUBSTITUTED, bool(outcome.failures))
-        span.set_attribute(telemetry.ATTR_MODEL, outcome.model)
-        return outcome
+    async def _reused_or_new(self, chain: Chain) -> ImageOutcome:
+        if self._reuse is None:
+            return await chain.run()
+        return await self._reuse.image(chain.job, chain.decision, chain.seed, chain.deadline, chain.run)
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, ImageOutcome]]) -> list[ImageOutcome]:

@@ -32,6 +32,7 @@ from serve.ledger import Delivered
 from serve.metrics import NoObserver, Observer
 from serve.peers import AskAll, Peers
 from serve.policy_source import PolicyWatch, open_store, raster_shelf
+from serve.reuse import Reuse
 
 logger = logging.getLogger("atelier.gateway")
 
@@ -71,6 +72,7 @@ class Gateway:
             self._observer,
             delivered,
             limits,
+            Reuse(config.cache, facts, self._fleet),
         )
         self.app: FastAPI = build_http(
             [

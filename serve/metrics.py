@@ -63,6 +63,9 @@ class RayObserver:
         self._substitutions = ray_metrics.Counter(
             telemetry.METRIC_SUBSTITUTIONS, "Candidates that did not answer", ("route", "model", "outcome")
         )
+        self._cache = ray_metrics.Counter(
+            telemetry.METRIC_CACHE, "Images that equal requests may share", ("result",)
+        )
         self._gpu_seconds = ray_metrics.Counter(
             telemetry.METRIC_GPU_SECONDS, "GPU time used, weighted by fraction", ("model",)
         )
@@ -90,10 +93,15 @@ class RayObserver:
         if receipt.budget_ms is not None:
             met = str(receipt.total_ms <= receipt.budget_ms).lower()
             self._count(self._budget, 1, route=route, met=met)
-        if receipt.predicted_ms > 0 and receipt.total_ms > 0 and not receipt.substituted:
+        reused = any(image.cache in ("hit", "shared") for image in receipt.images)
+        if receipt.predicted_ms > 0 and receipt.total_ms > 0 and not receipt.substituted and not reused:
             error = abs(receipt.predicted_ms - receipt.total_ms) / receipt.total_ms
             self._prediction_error.observe(error, {"model": model})
         for image in receipt.images:
+            if image.cache != "off":
+                self._count(self._cache, 1, result=image.cache)
+            if image.cache in ("hit", "shared"):
+                continue  # the request that had it made counts its stages
             for substitution in image.substitutions:
                 failed, outcome = substitution.models[0], substitution.outcome
                 self._count(self._substitutions, 1, route=route, model=failed, outcome=outcome)

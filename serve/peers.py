@@ -25,9 +25,9 @@ FORGOTTEN_AFTER_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class RouterState:
-    """What one router says of itself. `router` is host, process id and a random part. `broken_s`: models whose breaker opened by what this router saw, with
-    the seconds until each is worth asking. `usages`: what it counts against limits, by key. `rollback`: the
-    policy change it made last, if that was a rollback."""
+    """What one router says of itself. `router` is host, process id and a random part. `broken_s`: models
+    whose breaker opened by what this router saw, with the seconds until each is worth asking. `usages`: what
+    it counts against limits, by key. `rollback`: the policy change it made last, if that was a rollback."""
 
     router: str
     broken_s: Mapping[str, float] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from opentelemetry import trace
 
@@ -24,19 +25,37 @@ class Failure:
     retry_after_s: float | None = None
 
 
+class CacheState(StrEnum):
+    """Whether an image was kept from before (hit), made for an equal request at the same time (shared), made
+    and kept (miss), or is of a kind that is not reused (off)."""
+
+    HIT = "hit"
+    SHARED = "shared"
+    MISS = "miss"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class ImageOutcome:
-    """One image. `plan` is None when a baked raster asset answered."""
+    """One image. `plan` is None when a baked raster asset answered. `is_first_choice`: by the plan that its
+    decision put first."""
 
     image: EncodedImage
     seed: int
     plan: Plan | None
     stages: tuple[StageReceipt, ...]
     failures: tuple[Failure, ...]
+    is_first_choice: bool
+    cache: CacheState = CacheState.OFF
 
     @property
     def model(self) -> str:
         return "+".join(self.plan.models) if self.plan else RASTER
+
+    @property
+    def substituted(self) -> bool:
+        """Whether something other than what the route promises was delivered."""
+        return self.plan is None or self.plan.rung > 0 or not self.is_first_choice
 
 
 def receipt(
@@ -52,7 +71,7 @@ def receipt(
         reason=decision.reason,
         model=outcomes[0].model,
         outcome=Outcome.OK.value,
-        substituted=any(_substituted(outcome, decision) for outcome in outcomes),
+        substituted=any(outcome.substituted for outcome in outcomes),
         budget_ms=decision.budget_ms,
         predicted_ms=round(decision.chain[0].predicted_ms, 3) if decision.chain else 0.0,
         queue_ms=round(max(sum(each.queue_ms for each in outcome.stages) for outcome in outcomes), 3),
@@ -60,27 +79,23 @@ def receipt(
         total_ms=round(total_ms, 3),
         gpu_s=sum(stage.gpu_s for stage in stages),
         cost_usd=sum(stage.cost_usd for stage in stages),
-        images=[_image(outcome, decision) for outcome in outcomes],
+        images=[_image(outcome) for outcome in outcomes],
     )
 
 
-def _image(outcome: ImageOutcome, decision: Decision) -> ImageEntry:
+def _image(outcome: ImageOutcome) -> ImageEntry:
     return ImageEntry(
         seed=outcome.seed,
         model=outcome.model,
         generated=outcome.plan is not None,
         outcome=Outcome.OK.value,
         rung=outcome.plan.rung if outcome.plan else 0,
-        substituted=_substituted(outcome, decision),
+        substituted=outcome.substituted,
         substitutions=[_substitution(failure) for failure in outcome.failures],
+        cache=outcome.cache.value,
         stages=[_stage(stage) for stage in outcome.stages],
         pixels_sha256=outcome.stages[-1].pixels_sha256 if outcome.stages else None,
     )
-
-
-def _substituted(outcome: ImageOutcome, decision: Decision) -> bool:
-    """Whether something other than what the route promises first was delivered."""
-    return outcome.plan is None or outcome.plan is not decision.chain[0] or outcome.plan.rung > 0
 
 
 def _substitution(failure: Failure) -> Substitution:

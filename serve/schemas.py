@@ -91,7 +91,9 @@ class StageEntry(Wire):
 
 
 class ImageEntry(Wire):
-    """How one image came to be. `generated` is false for a baked raster asset."""
+    """How one image came to be. `generated` is false for a baked raster asset. `cache`: it was kept from
+    before (`hit`), made for an equal request at the same time (`shared`), made and kept (`miss`), or is of a
+    kind that is not reused (`off`)."""
 
     seed: int
     model: str
@@ -100,6 +102,7 @@ class ImageEntry(Wire):
     rung: int
     substituted: bool
     substitutions: list[Substitution]
+    cache: Literal["hit", "shared", "miss", "off"]
     stages: list[StageEntry]
     pixels_sha256: str | None
 

@@ -28,6 +28,7 @@ ATTR_GATE_MS = "atelier.gate_ms"
 ATTR_REMAINING_MS = "atelier.remaining_ms"
 ATTR_PREDICTED_MS = "atelier.predicted_ms"
 ATTR_SUBSTITUTED = "atelier.substituted"
+ATTR_CACHE = "atelier.cache"
 ATTR_RUNG = "atelier.rung"
 
 # Metrics: name, then label names.
@@ -35,6 +36,7 @@ METRIC_REQUESTS = "atelier_requests_total"  # route, model, outcome
 METRIC_DURATION_MS = "atelier_request_duration_ms"  # histogram: route, outcome
 METRIC_BUDGET = "atelier_budget_requests_total"  # route, met ("true" | "false")
 METRIC_SUBSTITUTIONS = "atelier_substitutions_total"  # route, model (that failed), outcome
+METRIC_CACHE = "atelier_cache_images_total"  # result ("hit" | "shared" | "miss")
 METRIC_GPU_SECONDS = "atelier_gpu_seconds_total"  # model
 METRIC_COST_USD = "atelier_cost_usd_total"  # route, model
 METRIC_QUEUE_MS = "atelier_queue_ms"  # histogram: model

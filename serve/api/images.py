@@ -5,6 +5,7 @@ import base64
 import re
 import secrets
 import time
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -17,7 +18,7 @@ from serve.config import Limits
 from serve.dispatch import Dispatcher
 from serve.errors import ApiError, bad_request
 from serve.files import ImageFiles
-from serve.jobs import Answer, ImageJob
+from serve.jobs import Answer, CacheUse, ImageJob
 from serve.schemas import ErrorBody, ImageData, ImageGenerationRequest, ImagesResponse
 
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
@@ -36,6 +37,7 @@ def images_router(
     )
     async def generate(body: ImageGenerationRequest, request: Request) -> Response:
         job = job_from(body, limits, request.state.request_id, request.state.arrived_s, request.state.tenant)
+        job = replace(job, cache=CacheUse.of(request.headers.get("cache-control", "")))
         if body.stream:
             return await stream(dispatcher, job, body.quality or "auto")
         answer = await dispatcher.dispatch(job)
@@ -101,6 +103,7 @@ def job_from(
         negative_prompt=options.negative_prompt or "",
         lora=options.lora,
         partial_images=_previews(body, n),
+        seed_given=options.seed is not None,
         options={} if options.layout is None else {"layout": options.layout},
     )
 

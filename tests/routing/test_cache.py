@@ -164,13 +164,21 @@ class TestSingleFlight:
         work.go.set()
         assert (await patient).value == "image"
 
-    async def test_a_caller_with_more_time_does_not_depend_on_a_run_with_less(self):
+    async def test_a_caller_with_more_time_tries_again_after_a_run_with_less_failed(self):
         flights, work = SingleFlight[str](clock=lambda: 0.0), Work()
-        hurried = asyncio.ensure_future(flights.run("k", work, deadline_s=50.0))
+
+        async def too_slow() -> str:
+            await work.go.wait()
+            raise RuntimeError("out of time")
+
+        hurried = asyncio.ensure_future(flights.run("k", too_slow, deadline_s=50.0))
         await settle()
         patient = asyncio.ensure_future(flights.run("k", work, deadline_s=90.0))
         await settle()
-        assert work.runs == 2
+        assert work.runs == 0, "it shares what is under way"
         work.go.set()
-        assert not (await patient).shared
-        assert (await hurried).value == "image"
+        answer = await patient
+        assert (answer.value, answer.shared, work.runs) == ("image", False, 1)
+        with pytest.raises(RuntimeError):
+            await hurried
+        assert len(flights) == 0

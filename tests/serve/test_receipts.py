@@ -20,7 +20,7 @@ DECISION = Decision("v1", "posters", "it matched", 500.0, (FIRST, CHEAPER, SECON
 
 
 def outcome(of: Plan | None, *stages: StageReceipt, failures: tuple[Failure, ...] = ()) -> ImageOutcome:
-    return ImageOutcome(IMAGE, 7, of, stages, failures)
+    return ImageOutcome(IMAGE, 7, of, stages, failures, of is FIRST)
 
 
 def test_times_are_of_the_slowest_image_and_costs_of_all() -> None:
