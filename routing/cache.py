@@ -127,9 +127,10 @@ class SingleFlight(Generic[V]):
     _flights: dict[str, _InFlight[V]] = field(default_factory=dict)
 
     async def run(
-        self, key: str, work: Callable[[], Awaitable[V]], deadline_s: float | None = None
+        self, key: str, work: Callable[[], Awaitable[V]], deadline_s: float | None = None, work_s: float = 0.0
     ) -> Flight[V]:
-        """Raises what `work` raises, and TimeoutError when the caller's own deadline passes."""
+        """Raises what `work` raises, and TimeoutError when the caller's own deadline passes. `work_s` is how
+        long the work is predicted to take: nobody tries again with less than that left."""
         ends_s = float("inf") if deadline_s is None else deadline_s
         flight = self._flights.get(key)
         shared = flight is not None and not flight.task.done()
@@ -143,8 +144,8 @@ class SingleFlight(Generic[V]):
             async with asyncio.timeout(remaining_s):
                 value = await asyncio.shield(flight.task)
         except Exception:
-            if shared and flight.deadline_s < ends_s and self.clock() < ends_s:
-                return await self.run(key, work, deadline_s)  # it may have failed for want of time
+            if shared and flight.deadline_s < ends_s and self.clock() + work_s < ends_s:
+                return await self.run(key, work, deadline_s, work_s)  # it may have failed for want of time
             raise
         finally:
             flight.callers -= 1

@@ -24,6 +24,7 @@ from serve.metrics import NoObserver, Observer
 from serve.rasters import RasterShelf
 from serve.receipts import ImageOutcome, receipt
 from serve.reuse import Reuse
+from serve.shadows import Shadows
 
 
 class Dispatcher:
@@ -53,6 +54,7 @@ class Dispatcher:
         self._delivered = delivered or Delivered()
         self._limits = limits or LimitLedger()
         self._reuse = reuse
+        self.shadows = Shadows(clients, fleet, self._observer)
 
     async def dispatch(self, job: ImageJob, on_partial: PartialSink | None = None) -> Answer:
         """Raises ApiError when an image cannot be answered for one of the seeds.
@@ -72,6 +74,7 @@ class Dispatcher:
             receipt=receipt(job.request_id, decision, outcomes, _elapsed_ms(job)),
         )
         self._delivered.add(job.request_id, decision)
+        self.shadows.start(job, decision)
         self._observer.finished(answer.receipt)
         return answer
 

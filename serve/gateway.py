@@ -105,7 +105,7 @@ class Gateway:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, self.dispatcher.shadows.close(), return_exceptions=True)
 
     async def _poll_load(self) -> None:
         await self._fleet.poll(self._clients)

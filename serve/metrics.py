@@ -15,6 +15,8 @@ class Observer(Protocol):
 
     def refused(self, route: str, outcome: str, total_ms: float) -> None: ...
 
+    def shadowed(self, route: str, model: str, outcome: str, total_ms: float) -> None: ...
+
     def policy_offered(self, accepted: bool) -> None: ...
 
     def flush(self) -> None:
@@ -29,6 +31,9 @@ class NoObserver:
         return None
 
     def refused(self, route: str, outcome: str, total_ms: float) -> None:
+        return None
+
+    def shadowed(self, route: str, model: str, outcome: str, total_ms: float) -> None:
         return None
 
     def policy_offered(self, accepted: bool) -> None:
@@ -65,6 +70,12 @@ class RayObserver:
         )
         self._cache = ray_metrics.Counter(
             telemetry.METRIC_CACHE, "Images that equal requests may share", ("result",)
+        )
+        self._shadow_ms = ray_metrics.Histogram(
+            telemetry.METRIC_SHADOW_MS,
+            "Time of renders whose image is dropped",
+            telemetry.DURATION_BOUNDARIES_MS,
+            ("route", "model", "outcome"),
         )
         self._gpu_seconds = ray_metrics.Counter(
             telemetry.METRIC_GPU_SECONDS, "GPU time used, weighted by fraction", ("model",)
@@ -115,6 +126,9 @@ class RayObserver:
     def refused(self, route: str, outcome: str, total_ms: float) -> None:
         self._count(self._requests, 1, route=route, model="none", outcome=outcome)
         self._duration_ms.observe(max(total_ms, 0.001), {"route": route, "outcome": outcome})
+
+    def shadowed(self, route: str, model: str, outcome: str, total_ms: float) -> None:
+        self._shadow_ms.observe(max(total_ms, 0.001), {"route": route, "model": model, "outcome": outcome})
 
     def policy_offered(self, accepted: bool) -> None:
         self._count(self._reloads, 1, result="accepted" if accepted else "refused")

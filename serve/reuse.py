@@ -58,7 +58,8 @@ class Reuse:
         if job.partial_images:
             return self._kept(job, decision, seed, await render())  # previews are of one's own render
         try:
-            flight = await self._flights.run(f"{job.cache} {key}", render, deadline.at_s)
+            work_s = plan.predicted_ms / 1000
+            flight = await self._flights.run(f"{job.cache} {key}", render, deadline.at_s, work_s)
         except TimeoutError:
             message = "the latency budget was used up while an equal request was rendered"
             raise from_outcome(Outcome.DEADLINE_EXCEEDED, message) from None

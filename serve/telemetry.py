@@ -16,6 +16,7 @@ tracer = trace.get_tracer("atelier.serve")
 # Spans. The HTTP span is named "{method} {route}", as OpenTelemetry's conventions say.
 SPAN_DECIDE = "policy.decide"
 SPAN_RENDER = "image.render"
+SPAN_SHADOW = "image.shadow"
 SPAN_HANDLE = "handle.render"
 SPAN_RESPOND = "http.respond"
 
@@ -37,6 +38,7 @@ METRIC_DURATION_MS = "atelier_request_duration_ms"  # histogram: route, outcome
 METRIC_BUDGET = "atelier_budget_requests_total"  # route, met ("true" | "false")
 METRIC_SUBSTITUTIONS = "atelier_substitutions_total"  # route, model (that failed), outcome
 METRIC_CACHE = "atelier_cache_images_total"  # result ("hit" | "shared" | "miss")
+METRIC_SHADOW_MS = "atelier_shadow_duration_ms"  # histogram: route, model, outcome
 METRIC_GPU_SECONDS = "atelier_gpu_seconds_total"  # model
 METRIC_COST_USD = "atelier_cost_usd_total"  # route, model
 METRIC_QUEUE_MS = "atelier_queue_ms"  # histogram: model

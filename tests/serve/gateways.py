@@ -11,6 +11,7 @@ from deployments.fakes import EchoModel, EchoSpec
 from deployments.types import RenderRequest, RenderResult
 from serve.config import AppConfig, parse_config
 from serve.gateway import Gateway
+from serve.metrics import Observer
 
 SEED_POLICY = """
 model_routing:
@@ -43,6 +44,7 @@ def gateway(
     policy: str = SEED_POLICY,
     models: Mapping[str, Any] = MODELS,
     renders: Mapping[str, Render] | None = None,
+    observer: Observer | None = None,
     **more: Any,
 ) -> Gateway:
     """`renders` replaces what a model does."""
@@ -53,7 +55,7 @@ def gateway(
         model = EchoModel(name, spec)
         render = (renders or {}).get(name, model.render)
         clients[name] = LocalModelClient(name, render, model.load_report)
-    return Gateway(app_config, clients)
+    return Gateway(app_config, clients, observer)
 
 
 def http(of: Gateway, raise_app_exceptions: bool = True) -> httpx2.AsyncClient:
