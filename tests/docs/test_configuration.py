@@ -19,6 +19,7 @@ from deployments.upscaler.spec import UpscalerSpec
 from serve.config import (
     AppConfig,
     Auth,
+    CacheSpec,
     FileStore,
     Limits,
     PolicySource,
@@ -38,6 +39,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "limits": Limits,
     "auth": Auth,
     "files": FileStore,
+    "cache": CacheSpec,
+    "cache": CacheSpec,
     "rasters": Rasters,
     "telemetry": Telemetry,
     "Every model": BaseSpec,
