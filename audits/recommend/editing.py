@@ -51,9 +51,9 @@ def edit_policy(text: str, changes: Sequence[RouteChange], additions: Sequence[N
     if not isinstance(root, MappingNode) or root.flow_style:
         raise CannotEdit("the policy is not a block of `key: value` lines")
     lines = text.splitlines()
-    # From the bottom to the top, so that the line numbers above stay true.
+    # From the bottom to the top, so that the line numbers above stay true; at one place the last goes first.
     edits = [_change(lines, root, each) for each in changes] + _additions(lines, root, additions)
-    for edit in sorted(edits, key=lambda each: (each.first, each.after), reverse=True):
+    for edit in sorted(edits, key=lambda each: (each.first, each.after))[::-1]:
         lines[edit.first : edit.after] = edit.lines
     edited = "\n".join(lines) + "\n"
     _check(text, edited, changes, additions)
