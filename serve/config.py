@@ -78,6 +78,23 @@ class CacheSpec(ClosedModel):
     scope: Literal["tenant", "everybody"] = "tenant"
 
 
+class Batches(ClosedModel):
+    """OpenAI's files and batches. `folder` holds their queue, and `files_url` (any fsspec URL; unset: in the
+    folder) their contents; every router replica must see the same ones. Without a folder there are none."""
+
+    folder: str | None = None
+    files_url: str | None = None
+    journal: Literal["wal", "delete"] = "wal"
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 2
+    lease_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    completion_window_s: Annotated[float, Field(gt=0, le=30 * 86400)] = 86400.0
+    max_file_bytes: Annotated[int, Field(ge=1024)] = 50 * 1024 * 1024
+    max_lines: Annotated[int, Field(ge=1, le=1_000_000)] = 50_000
+    max_open_per_tenant: Annotated[int, Field(ge=1)] = 16
+    max_bytes_per_tenant: Annotated[int, Field(ge=1024)] = 10 * 1024**3
+    file_ttl_s: Annotated[int, Field(ge=60)] = 30 * 86400
+
+
 class Rasters(ClosedModel):
     """`folder` holds the baked assets that routes name as `raster_fallback`; unset: the policy's folder."""
 
@@ -108,6 +125,7 @@ class AppConfig(ClosedModel):
     auth: Auth = Auth()
     files: FileStore = FileStore()
     cache: CacheSpec = CacheSpec()
+    batches: Batches = Batches()
     rasters: Rasters = Rasters()
     telemetry: Telemetry = Telemetry()
 

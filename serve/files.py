@@ -28,9 +28,10 @@ class ImageFiles:
         self._ttl_s = ttl_s
         self._filesystem.makedirs(self._folder, exist_ok=True)
 
-    def put(self, image: EncodedImage, now_unix_s: float) -> str:
-        """Stores the image and returns its name. Blocking."""
-        name = f"{int(now_unix_s + self._ttl_s)}-{secrets.token_urlsafe(24)}.{image.format.value}"
+    def put(self, image: EncodedImage, now_unix_s: float, ttl_s: float | None = None) -> str:
+        """Stores the image, for `ttl_s` if that is given, and returns its name. Blocking."""
+        expires_unix_s = int(now_unix_s + (ttl_s or self._ttl_s))
+        name = f"{expires_unix_s}-{secrets.token_urlsafe(24)}.{image.format.value}"
         with self._filesystem.open(f"{self._folder}/{name}", "wb") as file:
             file.write(image.data)
         return name

@@ -15,12 +15,16 @@ from fastapi import FastAPI
 from deployments.client import ModelClient
 from routing.feedback import FeedbackBook
 from routing.limits import LimitLedger
+from serve.api.batch_files import FILES_PATH, batch_files_router
+from serve.api.batches import batches_router
 from serve.api.catalog import catalog_router
 from serve.api.feedback import feedback_router
 from serve.api.fleet import fleet_router
 from serve.api.health import health_router
 from serve.api.images import images_router
 from serve.api.policy import policy_router
+from serve.batches.desk import BatchDesk
+from serve.batches.execute import LineExecutor
 from serve.config import AppConfig, model_facts
 from serve.dispatch import Dispatcher
 from serve.files import ImageFiles
@@ -38,6 +42,7 @@ logger = logging.getLogger("atelier.gateway")
 
 SWEEP_INTERVAL_S = 300.0
 FLUSH_INTERVAL_S = 1.0
+FORM_OVERHEAD_BYTES = 16 * 1024
 
 
 class Gateway:
@@ -74,6 +79,7 @@ class Gateway:
             limits,
             Reuse(config.cache, facts, self._fleet),
         )
+        self._batches = self._batch_desk() if config.batches.folder else None
         self.app: FastAPI = build_http(
             [
                 images_router(self.dispatcher, self._files, config.limits, config.files.public_base_url),
@@ -82,11 +88,27 @@ class Gateway:
                 fleet_router(self._fleet),
                 feedback_router(FeedbackBook(), delivered),
                 health_router(self._policies, self._fleet),
+                batch_files_router(self._batches),
+                batches_router(self._batches, config.files.public_base_url),
             ],
             config.limits,
             KeyRing(config.auth.keys_file) if config.auth.keys_file else None,
             self._lifespan,
+            {FILES_PATH: config.batches.max_file_bytes + FORM_OVERHEAD_BYTES},
         )
+
+    def _batch_desk(self) -> BatchDesk:
+        config = self._config
+        executor = LineExecutor(
+            self.dispatcher,
+            self._policies,
+            self._fleet,
+            self._files,
+            config.limits,
+            config.files.public_base_url,
+        )
+        keeps_images = not config.files.url.startswith("memory:")
+        return BatchDesk(config.batches, executor.run, keeps_images)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
@@ -100,12 +122,16 @@ class Gateway:
         if source.path is not None:
             watch = PolicyWatch(source.path, source.reload_interval_s, self._policies, self._observer)
             tasks.append(asyncio.create_task(watch.run()))
+        if self._batches is not None:
+            tasks.append(asyncio.create_task(self._batches.work()))
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, self.dispatcher.shadows.close(), return_exceptions=True)
+            if self._batches is not None:
+                self._batches.close()
 
     async def _poll_load(self) -> None:
         await self._fleet.poll(self._clients)

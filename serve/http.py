@@ -4,7 +4,7 @@ An ordinary ASGI application: Ray Serve hosts it in production, a test calls it 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 from typing import Any
@@ -32,7 +32,9 @@ def build_http(
     limits: Limits,
     keys: KeyRing | None = None,
     lifespan: Lifespan | None = None,
+    streamed_max_bytes: Mapping[str, int] | None = None,
 ) -> FastAPI:
+    """`streamed_max_bytes` are limits of paths whose endpoints read the body piece by piece."""
     app = FastAPI(
         title="Atelier",
         version=version("atelier-serve"),
@@ -48,13 +50,15 @@ def build_http(
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(Exception, _unexpected)
-    _wrap(app, limits, keys)
+    _wrap(app, limits, keys, streamed_max_bytes or {})
     return app
 
 
-def _wrap(app: FastAPI, limits: Limits, keys: KeyRing | None) -> None:
+def _wrap(app: FastAPI, limits: Limits, keys: KeyRing | None, streamed_max_bytes: Mapping[str, int]) -> None:
     """Outermost last: a request gets its id, its span and its tenant, then has its body read."""
-    app.add_middleware(BodyLimitMiddleware, max_bytes=limits.max_body_bytes)
+    app.add_middleware(
+        BodyLimitMiddleware, max_bytes=limits.max_body_bytes, streamed_max_bytes=streamed_max_bytes
+    )
     app.add_middleware(AuthMiddleware, keys=keys)
     app.add_middleware(TracingMiddleware)
     app.add_middleware(RequestIdMiddleware)

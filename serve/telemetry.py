@@ -19,6 +19,7 @@ SPAN_RENDER = "image.render"
 SPAN_SHADOW = "image.shadow"
 SPAN_HANDLE = "handle.render"
 SPAN_RESPOND = "http.respond"
+SPAN_BATCH_LINE = "batch.line"
 
 # Attributes.
 ATTR_POLICY_VERSION = "atelier.policy_version"

@@ -42,15 +42,9 @@ def images_router(
             return await stream(dispatcher, job, body.quality or "auto")
         answer = await dispatcher.dispatch(job)
         with telemetry.tracer.start_as_current_span(telemetry.SPAN_RESPOND):
-            if body.response_format == "url":
-                base_url = public_base_url or str(request.base_url).rstrip("/")
-                data = [await _stored(image, files, base_url) for image in answer.images]
-            else:
-                data = [
-                    ImageData(b64_json=base64.b64encode(image.data).decode("ascii"))
-                    for image in answer.images
-                ]
-            content = _response(answer, data, job.encoding).model_dump_json(exclude_none=False)
+            base_url = public_base_url or str(request.base_url).rstrip("/")
+            response = await images_response(answer, job.encoding, body.response_format, files, base_url)
+            content = response.model_dump_json(exclude_none=False)
         return Response(content, media_type="application/json", headers=_headers(answer))
 
     @router.get("/v1/images/files/{name}", response_class=Response, summary="An image answered by URL")
@@ -168,7 +162,19 @@ def _encoding(body: ImageGenerationRequest) -> Encoding:
     return Encoding(image_format, quality, transparent)
 
 
-def _response(answer: Answer, data: list[ImageData], encoding: Encoding) -> ImagesResponse:
+async def images_response(
+    answer: Answer,
+    encoding: Encoding,
+    response_format: str | None,
+    files: ImageFiles,
+    base_url: str,
+    ttl_s: float | None = None,
+) -> ImagesResponse:
+    """The answer as OpenAI's body. "url" stores the images, for `ttl_s` or as long as `files` says."""
+    if response_format == "url":
+        data = [await _stored(image, files, base_url, ttl_s) for image in answer.images]
+    else:
+        data = [ImageData(b64_json=base64.b64encode(image.data).decode("ascii")) for image in answer.images]
     first = answer.images[0]
     return ImagesResponse(
         created=int(time.time()),
@@ -190,6 +196,6 @@ def _headers(answer: Answer) -> dict[str, str]:
     }
 
 
-async def _stored(image: EncodedImage, files: ImageFiles, base_url: str) -> ImageData:
-    name = await asyncio.to_thread(files.put, image, time.time())
+async def _stored(image: EncodedImage, files: ImageFiles, base_url: str, ttl_s: float | None) -> ImageData:
+    name = await asyncio.to_thread(files.put, image, time.time(), ttl_s)
     return ImageData(url=f"{base_url}/v1/images/files/{name}")

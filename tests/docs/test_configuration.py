@@ -19,6 +19,7 @@ from deployments.upscaler.spec import UpscalerSpec
 from serve.config import (
     AppConfig,
     Auth,
+    Batches,
     CacheSpec,
     FileStore,
     Limits,
@@ -41,6 +42,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "files": FileStore,
     "cache": CacheSpec,
     "cache": CacheSpec,
+    "batches": Batches,
     "rasters": Rasters,
     "telemetry": Telemetry,
     "Every model": BaseSpec,

@@ -1,0 +1,1 @@
+"""OpenAI's files and batches: requests kept on disk, rendered when there is room for them."""
