@@ -98,8 +98,12 @@ class Gateway:
         )
 
     def _batch_desk(self) -> BatchDesk:
+        keeps_images = not self._config.files.url.startswith("memory:")
+        return BatchDesk(self._config.batches, self._batch_executor().run, keeps_images)
+
+    def _batch_executor(self) -> LineExecutor:
         config = self._config
-        executor = LineExecutor(
+        return LineExecutor(
             self.dispatcher,
             self._policies,
             self._fleet,
@@ -107,8 +111,6 @@ class Gateway:
             config.limits,
             config.files.public_base_url,
         )
-        keeps_images = not config.files.url.startswith("memory:")
-        return BatchDesk(config.batches, executor.run, keeps_images)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Any) -> AsyncIterator[None]:

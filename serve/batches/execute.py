@@ -77,9 +77,7 @@ class LineExecutor:
                 return _refused(internal_error(), claim)
 
     async def _run(self, claim: Claim) -> LineAnswer | Later:
-        body = ImageGenerationRequest.model_validate_json(claim.line.body)
-        options = body.atelier.model_copy(update={"priority": "batch"})
-        body = body.model_copy(update={"atelier": options})
+        body = _request(claim)
         job = self._job(body, claim)
         if not await self._idle(job):
             return Later(IDLE_PATIENCE_S / 10)
@@ -108,6 +106,12 @@ class LineExecutor:
             self._policies.current, job.asset, self._fleet.snapshot(time.monotonic(), job.asset)
         )
         return bool(decision.chain) and any(stage.wait_ms > 0 for stage in decision.chain[0].stages)
+
+
+def _request(claim: Claim) -> ImageGenerationRequest:
+    body = ImageGenerationRequest.model_validate_json(claim.line.body)
+    options = body.atelier.model_copy(update={"priority": "batch"})
+    return body.model_copy(update={"atelier": options})
 
 
 def _refused(error: ApiError, claim: Claim) -> LineAnswer | Later:
