@@ -41,7 +41,6 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "auth": Auth,
     "files": FileStore,
     "cache": CacheSpec,
-    "cache": CacheSpec,
     "batches": Batches,
     "rasters": Rasters,
     "telemetry": Telemetry,

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from serve.errors import ApiError
 from serve.middleware.body_limit import BodyLimitMiddleware
 
 
@@ -12,6 +13,7 @@ async def send_through(
     method: str = "POST",
     left: bool = False,
     header: bytes | None = None,
+    path: str = "/v1/images/generations",
 ) -> tuple[int, bytes]:
     """Status, and the body that the application saw. `left`: the caller goes away after the chunks."""
     seen = b""
@@ -41,7 +43,7 @@ async def send_through(
     if length is not None:
         header = str(length).encode()
     headers = [] if header is None else [(b"content-length", header)]
-    scope = {"type": "http", "method": method, "headers": headers}
+    scope = {"type": "http", "method": method, "path": path, "headers": headers}
     await BodyLimitMiddleware(app, 10)(scope, receive, send)
     return statuses[0], seen
 
@@ -74,3 +76,41 @@ async def test_a_length_that_is_no_number_does_not_count(length: bytes) -> None:
 
 async def test_a_caller_that_goes_away_does_not_hang_the_reader() -> None:
     assert await send_through([b"0123"], 10, left=True) == (200, b"0123")
+
+
+async def read_streamed(chunks: Sequence[bytes], length: int | None) -> list[Any]:
+    """What happened, in order: chunks that the application read, the status, or the error it was given."""
+    happened: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            while True:
+                message = await receive()
+                happened.append(message["body"])
+                if not message["more_body"]:
+                    return
+        except ApiError as error:
+            happened.append(error.status)
+
+    messages = [
+        {"type": "http.request", "body": chunk, "more_body": index < len(chunks) - 1}
+        for index, chunk in enumerate(chunks)
+    ]
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            happened.append(message["status"])
+
+    headers = [] if length is None else [(b"content-length", str(length).encode())]
+    scope = {"type": "http", "method": "POST", "path": "/v1/files", "headers": headers}
+    await BodyLimitMiddleware(app, 3, {"/v1/files": 10})(scope, receive, send)
+    return happened
+
+
+async def test_a_streamed_body_is_counted_piece_by_piece_up_to_a_limit_of_its_own() -> None:
+    assert await read_streamed([b"01234", b"56789"], 10) == [b"01234", b"56789"]
+    assert await read_streamed([b"01234", b"56789", b"x", b"y"], None) == [b"01234", b"56789", 413]
+    assert await read_streamed([b"01234"], 11) == [413]
