@@ -84,9 +84,7 @@ async def test_answers_and_errors_go_to_files_of_their_own_in_the_order_of_the_i
     work = open_work(tmp_path, last_first, concurrency=4)
     add(work, line("c"), line("bad"), line("a"), line("b"))
     async with working(work):
-        batch = await until(work, ended)
-        while work.bodies.folders("parts"):
-            await asyncio.sleep(0.005)
+        batch = await until(work, lambda batch: ended(batch) and not work.bodies.folders("parts"))
     assert (batch.status, batch.total, batch.completed, batch.failed) == (BatchStatus.COMPLETED, 4, 3, 1)
     output = result(work, batch.output_file_id)
     assert [each["custom_id"] for each in output] == ["c", "a", "b"]
