@@ -7,10 +7,11 @@ once: the chance of any false alarm in a run is at most `alpha`, by Bonferroni's
 that could fail at all (Tarone 1990). Knows neither files nor pictures.
 """
 
-import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+from audits.coin import at_least
 
 LATENCY = "latency"
 """The one score that is a time in milliseconds; of every other, True is a pass."""
@@ -70,6 +71,7 @@ def compare(accepted: Scores, current: Scores, alpha: float = 0.05) -> Compariso
 
 def _change(key: Key, pairs: Sequence[tuple[float, float]]) -> Change:
     olds, news = [before for before, _ in pairs], [after for _, after in pairs]
+    middle: Callable[[Sequence[float]], float]
     if key[2] == LATENCY:
         worse = sum(after > before * (1 + LATENCY_TOLERANCE_RATIO) for before, after in pairs)
         better = len(pairs) - worse
@@ -78,14 +80,8 @@ def _change(key: Key, pairs: Sequence[tuple[float, float]]) -> Change:
         worse = sum(before > after for before, after in pairs)
         better = sum(before < after for before, after in pairs)
         middle = statistics.fmean
-    chance = _at_least(worse, worse + better)
+    chance = at_least(worse, worse + better)
     return Change(*key, middle(olds), middle(news), len(pairs), worse, better, chance)
-
-
-def _at_least(count: int, tosses: int) -> float:
-    """How likely a fair coin shows so many heads or more."""
-    ways = sum(math.comb(tosses, heads) for heads in range(count, tosses + 1))
-    return float(ways / 2**tosses)
 
 
 def _level(changes: Sequence[Change], alpha: float) -> float:
