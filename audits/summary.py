@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from audits.coin import at_least
+from audits.coin import paired_difference
 from audits.costs import AssetCost, break_even_usd_per_hour
 from audits.evidence import Criterion, Evidence, Sample
 from audits.fixes import Agreement, Picture, Word, agreement, calibrated, measured, predicted
@@ -151,8 +151,7 @@ def _comparisons(
     evidence: Evidence, asset: str, costs: Mapping[str, AssetCost], words: Words
 ) -> list[Document]:
     """Each pair of variants on the questions that both answered, by the share of pictures that need a fix.
-    One is better where the bootstrap interval of the difference and the exact sign test both say so. The
-    intervals are made wider for the number of pairs, so that all hold together with 95%."""
+    The intervals are made wider for the number of pairs, so that all hold together with 95%."""
     pairs = list(combinations(evidence.variants(asset), 2))
     found = []
     for one, other in pairs:
@@ -165,11 +164,9 @@ def _comparisons(
             for question in needs[0]
             if question in needs[1]
         ]
-        alpha = 0.05 / len(pairs)
-        interval = _mean_interval(differences, alpha)
-        changed = sum(each != 0 for each in differences)
-        shown = at_least(max(differences.count(1.0), differences.count(-1.0)), changed) <= alpha / 2
-        better = None if not shown else other if interval.low > 0 else one if interval.high < 0 else None
+        more, less = differences.count(1.0), differences.count(-1.0)
+        interval = paired_difference(more, less, len(differences), 0.05 / len(pairs))
+        better = other if interval.low > 0 else one if interval.high < 0 else None
         found.append(
             {
                 "one": one,
@@ -186,16 +183,6 @@ def _comparisons(
 
 def _fix(picture: Picture) -> bool:
     return picture.needs_fix if picture.words else picture.predicted_fix
-
-
-def _mean_interval(values: Sequence[float], alpha: float) -> Interval:
-    """Of the mean, by bootstrap. Of nothing, or of values that are all alike, whatever a mean can be."""
-    if len(values) < 2:
-        return Interval(-1.0, 1.0)
-    chance = np.random.default_rng(0)
-    means = chance.choice(np.asarray(values), (_RESAMPLES, len(values))).mean(axis=1)
-    low, high = np.quantile(means, (alpha / 2, 1 - alpha / 2))
-    return Interval(float(low), float(high))
 
 
 def _picture(sample: Sample, words: Words) -> Picture:

@@ -35,14 +35,16 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`promise` None: nothing passed. `rungs` are cheaper settings of the promise's own models, best first.
-    `because` says why, in one sentence; `left_out` why each of the others is neither rung nor fallback."""
+    """`promise` None: nothing passed. `decided`: it is shown to be the best, or alone passed. `rungs` are
+    cheaper settings of the promise's own models, best first. `because` says why, in one sentence;
+    `left_out` why each of the others is neither rung nor fallback."""
 
     promise: Contender | None
     rungs: tuple[Contender, ...]
     fallbacks: tuple[Contender, ...]
     budget_ms: float | None
     because: str
+    decided: bool
     left_out: tuple[tuple[str, str], ...]
 
 
@@ -52,10 +54,10 @@ def choose(
     """`present` is the variant that the policy promises now, None where the audit did not measure it. The
     budget is the upper end of the promise's p95 times `head_room_ratio`."""
     passed = [each for each in contenders if each.passed]
-    promise, because = _promise(passed, beats, present)
+    promise, because, decided = _promise(passed, beats, present)
     missed = [(each.variant, "; ".join(each.missed)) for each in contenders if not each.passed]
     if promise is None:
-        return Choice(None, (), (), None, because, tuple(missed))
+        return Choice(None, (), (), None, because, decided, tuple(missed))
     budget_ms = rounded_up(promise.p95_high_ms * head_room_ratio)
     rungs: list[Contender] = []
     fallbacks: list[Contender] = []
@@ -69,7 +71,7 @@ def choose(
             (fallbacks if each.p95_ms <= budget_ms else slow).append(each)
     too_slow = [(each.variant, f"p95 {each.p95_ms:.0f} ms leaves no time for it") for each in slow]
     rungs.sort(key=lambda each: -each.p95_ms)
-    return Choice(promise, tuple(rungs), tuple(fallbacks), budget_ms, because, (*missed, *too_slow))
+    return Choice(promise, tuple(rungs), tuple(fallbacks), budget_ms, because, decided, (*missed, *too_slow))
 
 
 def rounded_up(value_ms: float) -> float:
@@ -78,19 +80,21 @@ def rounded_up(value_ms: float) -> float:
     return float(math.ceil(value_ms / unit - 1e-9) * unit)
 
 
-def _promise(passed: Sequence[Contender], beats: Beats, present: str | None) -> tuple[Contender | None, str]:
+def _promise(
+    passed: Sequence[Contender], beats: Beats, present: str | None
+) -> tuple[Contender | None, str, bool]:
     if not passed:
-        return None, "no variant passed every criterion; the route stays as it is"
+        return None, "no variant passed every criterion; the route stays as it is", True
     if len(passed) == 1:
-        return passed[0], f"{passed[0].variant} alone passed every criterion"
+        return passed[0], f"{passed[0].variant} alone passed every criterion", True
     for each in passed:
         if all(beats(each.variant, other.variant) for other in passed if other is not each):
-            return each, f"{each.variant} is shown to be better than every other that passed"
+            return each, f"{each.variant} is shown to be better than every other that passed", True
     unbeaten = [each for each in passed if not any(beats(o.variant, each.variant) for o in passed)] or passed
-    names = ", ".join(each.variant for each in unbeaten)
+    between = f"no winner is shown between {', '.join(each.variant for each in unbeaten)}"
     kept = next((each for each in unbeaten if each.variant == present), None)
     if kept is not None:
-        return kept, f"no winner is shown between {names}; {kept.variant} stays"
+        return kept, f"{between}; {kept.variant} stays", False
     chosen = min(unbeaten, key=lambda each: (each.cost_usd, each.p95_ms, each.variant))
-    absent = f"no winner is shown between {names}, and the present one is not among them"
-    return chosen, f"{absent}; {chosen.variant} costs least"
+    beaten = "" if present is None else ", and the present one is not among them"
+    return chosen, f"{between}{beaten}; {chosen.variant} costs least", False

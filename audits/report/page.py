@@ -1,0 +1,261 @@
+"""The HTML page of an audit: what to do, then per asset type the numbers, the costs and the pictures,
+worst first."""
+
+import json
+import time
+from collections.abc import Mapping
+from html import escape
+from importlib import resources
+from pathlib import Path
+
+from audits.recommend.choosing import Choice
+from audits.recommend.contenders import choice_of
+from audits.report.figures import Document, milliseconds, percent, plural, strip, table, thumbnail, usd
+from audits.report.sheet import contact_sheet
+from loadtests.report.chart import Series, line_chart
+
+_CURVE_POINTS = 25
+
+
+def report_page(summary: Document, pictures: Mapping[str, Path]) -> str:
+    """One document with its style, script and pictures inside. `pictures` are files by sample."""
+    choices = {each["name"]: choice_of(each) for each in summary["assets"]}
+    parts = [
+        _header(summary),
+        _verdicts(summary, choices, pictures),
+        *(_asset(summary, each, choices[each["name"]], pictures) for each in summary["assets"]),
+        _agreement(summary),
+        _method(summary),
+        _receipts(summary),
+    ]
+    return _document(str(summary["audit"]["name"]), "".join(parts))
+
+
+def _document(title: str, body: str) -> str:
+    shared, own = resources.files("loadtests.report"), resources.files("audits.report")
+    style = (shared / "page.css").read_text() + (own / "page.css").read_text()
+    script = (shared / "page.js").read_text()
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
+        f'<style>{style}</style></head><body><main>{body}</main><div id="tip"></div>'
+        f"<script>{script}</script></body></html>\n"
+    )
+
+
+def _header(summary: Document) -> str:
+    audit = summary["audit"]
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(audit["started_unix_s"]))
+    judged = f" · {plural(audit['judged'], 'picture')} judged by people" if audit["judged"] else ""
+    counted = f"{plural(audit['samples'], 'picture')} of {plural(len(summary['assets']), 'asset type')}"
+    return (
+        f"<header><h1>{escape(audit['name'])}</h1>"
+        f"<p>{escape(audit['target'])} · {when} · {counted}{judged}</p></header>"
+    )
+
+
+def _verdicts(summary: Document, choices: Mapping[str, Choice], pictures: Mapping[str, Path]) -> str:
+    cards = "".join(_verdict(summary, each, choices[each["name"]], pictures) for each in summary["assets"])
+    return f'<section class="verdicts" aria-label="What to do">{cards}</section>'
+
+
+def _verdict(summary: Document, asset: Document, choice: Choice, pictures: Mapping[str, Path]) -> str:
+    name, promise = asset["name"], choice.promise
+    title = "Nothing passes" if promise is None else promise.variant if choice.decided else "No winner shown"
+    facts = ""
+    if promise is not None:
+        found = next(each for each in asset["variants"] if each["name"] == promise.variant)
+        fixes = found["fixes"][found["fixes"]["used"]]
+        facts = (
+            f"<dl><div><dt>need a fix</dt><dd>{percent(fixes['ratio'])}</dd></div>"
+            f"<div><dt>p95</dt><dd>{milliseconds(promise.p95_ms)}</dd></div>"
+            f"<div><dt>accepted asset</dt><dd>{usd(found['cost_usd'])}</dd></div></dl>"
+        )
+    shown = _example(summary, name, promise.variant if promise else None, pictures)
+    return (
+        f'<a class="verdict {"none" if promise is None else "some"}" href="#{_anchor(name)}">'
+        f'<div class="example">{shown}</div><div class="say"><h2>{escape(name)}</h2>'
+        f"<strong>{escape(title)}</strong><p>{escape(_sentence(choice.because))}</p>{facts}</div></a>"
+    )
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:] + "."
+
+
+def _example(summary: Document, asset: str, variant: str | None, pictures: Mapping[str, Path]) -> str:
+    """A picture that passed, of what would be shipped."""
+    for each in summary["samples"]:
+        if (
+            each["asset"] == asset
+            and each["variant"] == variant
+            and each["id"] in pictures
+            and not each["needs_fix_predicted"]
+        ):
+            return thumbnail(pictures[each["id"]], each["prompt"])
+    return ""
+
+
+def _asset(summary: Document, asset: Document, choice: Choice, pictures: Mapping[str, Path]) -> str:
+    name = asset["name"]
+    samples = [each for each in summary["samples"] if each["asset"] == name]
+    promise = choice.promise.variant if choice.promise else None
+    variants = [each["name"] for each in asset["variants"]]
+    ordered = ([promise] if promise else []) + [each for each in variants if each != promise]
+    curve = f"<figcaption>Cost of an accepted asset</figcaption>{_curve(summary, asset)}"
+    return (
+        f'<section id="{_anchor(name)}"><h2>{escape(name)}</h2>{_criteria(asset, promise)}'
+        f'<div class="beside"><figure>{curve}</figure>'
+        f"<div>{_comparisons(asset)}{_stand_ins(choice)}</div></div>"
+        f"<h3>Pictures, worst first</h3>{contact_sheet(name, ordered, samples, pictures, promise)}</section>"
+    )
+
+
+def _criteria(asset: Document, promise: str | None) -> str:
+    heads = [
+        "",
+        *(f"{escape(each['name'])}<small>{escape(each['threshold'])}</small>" for each in asset["criteria"]),
+    ]
+    heads += ["need a fix", "p50<small>p95</small>", "accepted asset<small>picture alone</small>"]
+    required = {each["name"]: each["required_ratio"] for each in asset["criteria"]}
+    rows = []
+    for each in asset["variants"]:
+        cells = "".join(_passing(found, required[name]) for name, found in each["criteria"].items())
+        fixes = each["fixes"][each["fixes"]["used"]]
+        chosen = ' <span class="chip">chosen</span>' if each["name"] == promise else ""
+        failed = f"<small>{plural(each['failed'], 'picture')} did not come</small>" if each["failed"] else ""
+        models = escape(" → ".join(each["models"]) or "–")
+        latency = each["latency"]
+        rows.append(
+            f'<th scope="row">{escape(each["name"])}{chosen}<small>{models}</small>{failed}</th>{cells}'
+            f"<td>{percent(fixes['ratio'])}{strip(fixes['ratio'], fixes['interval'])}"
+            f"<small>{each['fixes']['used']}</small></td>"
+            f"<td>{milliseconds(latency['p50_ms'])}<small>{milliseconds(latency['p95_ms'])}</small></td>"
+            f"<td>{usd(each['cost_usd'])}<small>{usd(each['image_usd'])}</small></td>"
+        )
+    return table(f"{asset['name']}: share of pictures that pass, with 95% intervals", heads, rows)
+
+
+def _passing(found: Document, required: float) -> str:
+    mark = "✓" if found["met"] else "✗"
+    kind = "met" if found["met"] else "missed"
+    return (
+        f'<td class="{kind}"><b>{mark}</b> {found["passed"]}/{found["count"]}'
+        f"{strip(found['ratio'], found['interval'], required)}</td>"
+    )
+
+
+def _curve(summary: Document, asset: Document) -> str:
+    rate = summary["audit"]["rates"]["staff_usd_per_hour"]
+    top = max(2 * rate, 60.0)
+    rates = [top * step / (_CURVE_POINTS - 1) for step in range(_CURVE_POINTS)]
+    series = []
+    for index, each in enumerate(asset["variants"]):
+        fixes = each["fixes"][each["fixes"]["used"]]
+        hours = fixes["ratio"] * each["fix_minutes"] / 60
+        series.append(Series(each["name"], [(at, each["image_usd"] + hours * at) for at in rates], index))
+    return line_chart(series, x_label="staff, USD an hour", y_label="USD", marks=[(rate, "as in the audit")])
+
+
+def _comparisons(asset: Document) -> str:
+    items = []
+    for each in asset["comparisons"]:
+        if each["difference"] is None:
+            continue
+        low, high = 100 * each["interval"]["low"], 100 * each["interval"]["high"]
+        pair = f"{escape(each['one'])} and {escape(each['other'])}"
+        words = f"no difference is shown between {pair}"
+        if each["better"] is not None:
+            worse = each["other"] if each["better"] == each["one"] else each["one"]
+            words = f"<b>{escape(each['better'])}</b> needs fewer fixes than {escape(worse)}"
+        even = each["break_even_usd_per_hour"]
+        cost = f"; they cost the same at {usd(even)} an hour" if even is not None and 1 <= even < 1000 else ""
+        items.append(
+            f"<li>{words}<small>{_points(100 * each['difference'])} points ({_points(low)} to "
+            f"{_points(high)}) over {plural(each['questions'], 'question')}{cost}</small></li>"
+        )
+    return f"<h3>Against each other</h3><ul class='plain'>{''.join(items)}</ul>"
+
+
+def _points(value: float) -> str:
+    return f"{value:+.0f}".replace("-", "−")
+
+
+def _stand_ins(choice: Choice) -> str:
+    if choice.promise is None:
+        return ""
+    ready = [
+        f"<li><b>{escape(each.variant)}</b> may stand in</li>" for each in (*choice.rungs, *choice.fallbacks)
+    ]
+    barred = [f"<li>{escape(name)} may not<small>{escape(why)}</small></li>" for name, why in choice.left_out]
+    title = f"When {escape(choice.promise.variant)} cannot answer"
+    items = "".join(ready + barred) or "<li>nothing stands in</li>"
+    return f"<h3>{title}</h3><ul class='plain'>{items}</ul>"
+
+
+def _agreement(summary: Document) -> str:
+    known = summary["agreement"]
+    title = "<h2>Predicted and measured fixes</h2>"
+    if not known["count"]:
+        words = "Nobody has judged these pictures yet. Fix rates are predicted from the thresholds"
+        how = "<code>atelier audit review</code> measures them."
+        return f'<section>{title}<p class="quiet">{words}; {how}</p></section>'
+    rows = [
+        f'<th scope="row">{escape(name)}</th><td>{rate["count"]}</td>'
+        f"<td>{percent(rate['ratio'])}{strip(rate['ratio'], rate['interval'])}</td>"
+        for name, rate in (
+            ("misses a threshold", known["fix_if_failed"]),
+            ("passes all", known["fix_if_passed"]),
+        )
+    ]
+    kappa = "" if known["kappa"] is None else f" Cohen's kappa is {known['kappa']:.2f}."
+    words = (
+        f"Thresholds and people agree on {known['agreeing']} of {plural(known['count'], 'judged picture')} "
+        f"({percent(known['ratio'])}).{kappa}"
+    )
+    shown = table("How often people would fix a picture that", ["", "judged", "would fix"], rows)
+    return f"<section>{title}<p>{words}</p>{shown}</section>"
+
+
+_METHOD = (
+    "Every variant answered the same prompts with the same seeds. A picture needs a fix when it misses a "
+    "threshold (predicted), or when at least half of those who judged it say so (measured); where few "
+    "were judged, what people said of others that passed and failed turns one into the other "
+    "(calibrated). Shares have Wilson's 95% intervals, p95 a bootstrap one. Two variants are told apart "
+    "on questions that both answered, by an exact sign test at 5% shared among the pairs of an asset "
+    "type. An accepted asset costs its picture and its share of fixes, at {staff} an hour of staff, {gpu} "
+    "an hour of GPU, and {minutes:g} minutes a fix where nobody timed one."
+)
+
+
+def _method(summary: Document) -> str:
+    rates = summary["audit"]["rates"]
+    versions = "".join(
+        f"<div><dt>{escape(name)}</dt><dd><code>{escape(version)}</code></dd></div>"
+        for name, version in summary["audit"]["versions"].items()
+    )
+    words = _METHOD.format(
+        staff=usd(rates["staff_usd_per_hour"]),
+        gpu=usd(rates["gpu_usd_per_hour"]),
+        minutes=rates["fix_minutes"],
+    )
+    return (
+        f"<section><h2>Method and versions</h2><p>{words}</p><dl class='versions'>{versions}</dl></section>"
+    )
+
+
+def _receipts(summary: Document) -> str:
+    rows = [
+        f"<td><code>{escape(each['id'])}</code></td><td>{milliseconds(each['latency_ms'])}</td>"
+        f"<td><code>{escape(json.dumps(each['receipt'], ensure_ascii=False))}</code></td>"
+        for each in summary["samples"]
+        if each["receipt"] is not None
+    ]
+    shown = table("What was routed where and why, as answered", ["sample", "latency", "receipt"], rows)
+    folded = f'<summary>{plural(len(rows), "receipt")}</summary><div class="receipts">{shown}</div>'
+    return f"<section><details>{folded}</details></section>"
+
+
+def _anchor(name: str) -> str:
+    return "asset-" + "".join(each if each.isalnum() else "-" for each in name)
