@@ -7,12 +7,21 @@ from pydantic import Field
 from deployments.denoiser.spec import DenoiserSpec
 from deployments.diffusion.spec import DiffusionSpec
 from deployments.fakes import EchoSpec
+from deployments.hosted.spec import IdeogramSpec, OpenAICompatibleSpec, OpenAIImagesSpec
 from deployments.model import Model
 from deployments.typesetter.spec import TypesetterSpec
 from deployments.upscaler.spec import UpscalerSpec
 
 ModelSpec = Annotated[
-    DiffusionSpec | TypesetterSpec | UpscalerSpec | DenoiserSpec | EchoSpec, Field(discriminator="kind")
+    DiffusionSpec
+    | TypesetterSpec
+    | UpscalerSpec
+    | DenoiserSpec
+    | OpenAIImagesSpec
+    | OpenAICompatibleSpec
+    | IdeogramSpec
+    | EchoSpec,
+    Field(discriminator="kind"),
 ]
 
 
@@ -35,6 +44,10 @@ def build_model(name: str, spec: ModelSpec) -> Model:
             from deployments.denoiser.model import DenoiserModel
 
             return DenoiserModel(name, spec)
+        case OpenAIImagesSpec() | OpenAICompatibleSpec() | IdeogramSpec():
+            from deployments.hosted.build import build_hosted
+
+            return build_hosted(name, spec)
         case EchoSpec():
             from deployments.fakes import EchoModel
 

@@ -20,9 +20,11 @@ from typing import ClassVar
 
 
 class RenderError(Exception):
-    """Base of all. `message` may be shown to the caller."""
+    """Base of all. `message` may be shown to the caller. `cost_usd` is what was spent although
+    no image came of it; set on the instance, it crosses processes with it."""
 
     code: ClassVar[str] = "model_error"
+    cost_usd: float = 0.0
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

@@ -29,6 +29,8 @@ SPAN_DECODE = "decode"
 SPAN_UPSCALE = "upscale"
 SPAN_RESTORE = "restore"
 SPAN_TYPESET = "typeset"
+SPAN_HOSTED_CALL = "hosted.call"
+SPAN_HOSTED_FETCH = "hosted.fetch"
 SPAN_ENCODE_IMAGE = "encode_image"
 
 # Attributes. Units are in the names.
@@ -43,6 +45,7 @@ ATTR_OUTCOME = "atelier.outcome"
 ATTR_BATCH_SIZE = "atelier.batch_size"
 ATTR_TILES = "atelier.tiles"
 ATTR_QUEUE_MS = "atelier.queue_ms"
+ATTR_PROVIDER = "atelier.provider"
 
 
 def carrier() -> dict[str, str]:

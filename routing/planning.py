@@ -176,6 +176,9 @@ def _sizes(candidate: Candidate, promise: Candidate, request: AssetRequest) -> l
         limit = stage.facts.max_pixels
         if limit is not None and width * height > limit:
             return f"{stage.facts.name} makes at most {limit} pixels, {width}x{height} has {width * height}"
+        problem = None if stage.facts.size_problem is None else stage.facts.size_problem(width, height)
+        if problem is not None:
+            return f"{stage.facts.name} {problem}"
         sizes.append((width, height))
     return sizes
 

@@ -4,7 +4,7 @@ Everything a decision depends on is here as a value: the request, the facts abou
 of their load, and the time. Nothing here performs I/O.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -89,7 +89,8 @@ class ModelFacts:
     """What does not change while a model is deployed.
 
     `deterministic`: it can give the same pixels for the same request. `seeded`: they depend on the seed.
-    `scale` is the factor by which an upscaler grows an image. `max_pixels` bounds the output.
+    `scale` is the factor by which an upscaler grows an image. `max_pixels` bounds the output; `size_problem`
+    says why the model cannot make a width and height, as the end of a sentence, or None when it can.
     `prior_*` predict a model that has not been observed yet (same formula as ModelState).
     """
 
@@ -97,6 +98,7 @@ class ModelFacts:
     capabilities: frozenset[Capability]
     scale: int = 1
     max_pixels: int | None = None
+    size_problem: Callable[[int, int], str | None] | None = None
     default_width: int = 512
     default_height: int = 512
     default_steps: int = 1

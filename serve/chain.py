@@ -132,5 +132,6 @@ def _failure(plan: Plan, error: errors.RenderError, started_s: float) -> Failure
         outcome=outcome_of(error),
         reason=error.message,
         spent_ms=(time.monotonic() - started_s) * 1000,
+        cost_usd=error.cost_usd,
         retry_after_s=getattr(error, "retry_after_s", None),
     )

@@ -14,6 +14,7 @@ from deployments.catalog import ModelSpec
 from deployments.denoiser.spec import DenoiserSpec
 from deployments.diffusion.spec import DiffusionSpec
 from deployments.fakes import EchoSpec
+from deployments.hosted.spec import IdeogramSpec, OpenAICompatibleSpec, OpenAIImagesSpec
 from deployments.spec import Autoscaling, ClosedModel, ModelName
 from deployments.typesetter.spec import TypesetterSpec
 from deployments.upscaler.spec import UpscalerSpec
@@ -193,6 +194,18 @@ def _facts(name: str, spec: ModelSpec) -> ModelFacts:
                 capabilities=frozenset({Capability.DENOISE}),
                 max_pixels=spec.max_pixels,
                 seeded=False,
+                **common,
+            )
+        case OpenAIImagesSpec() | OpenAICompatibleSpec() | IdeogramSpec():
+            return ModelFacts(
+                capabilities=frozenset(
+                    {Capability.GENERATE, Capability.EDIT} if spec.edits else {Capability.GENERATE}
+                ),
+                size_problem=spec.size_problem,
+                default_width=spec.default_width,
+                default_height=spec.default_height,
+                deterministic=spec.is_deterministic,
+                prior_overhead_ms=spec.expected_ms,
                 **common,
             )
         case EchoSpec():

@@ -16,12 +16,13 @@ RASTER = "raster"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A plan that was tried and did not answer."""
+    """A plan that was tried and did not answer. `cost_usd` is what that cost all the same."""
 
     plan: Plan
     outcome: Outcome
     reason: str
     spent_ms: float
+    cost_usd: float = 0.0
     retry_after_s: float | None = None
 
 
@@ -57,6 +58,11 @@ class ImageOutcome:
         """Whether something other than what the route promises was delivered."""
         return self.plan is None or self.plan.rung > 0 or not self.is_first_choice
 
+    @property
+    def cost_usd(self) -> float:
+        """Of the image and of the attempts before it."""
+        return sum(each.cost_usd for each in self.stages) + sum(each.cost_usd for each in self.failures)
+
 
 def receipt(
     request_id: str, decision: Decision, outcomes: Sequence[ImageOutcome], total_ms: float
@@ -78,7 +84,7 @@ def receipt(
         run_ms=round(max(sum(each.run_ms for each in outcome.stages) for outcome in outcomes), 3),
         total_ms=round(total_ms, 3),
         gpu_s=sum(stage.gpu_s for stage in stages),
-        cost_usd=sum(stage.cost_usd for stage in stages),
+        cost_usd=sum(outcome.cost_usd for outcome in outcomes),
         images=[_image(outcome) for outcome in outcomes],
     )
 
@@ -104,6 +110,7 @@ def _substitution(failure: Failure) -> Substitution:
         outcome=failure.outcome.value,
         reason=failure.reason,
         spent_ms=round(failure.spent_ms, 3),
+        cost_usd=failure.cost_usd,
     )
 
 

@@ -65,12 +65,13 @@ class RollbackRequest(Wire):
 
 
 class Substitution(Wire):
-    """A candidate that did not answer, and why."""
+    """A candidate that did not answer, why, and what that cost."""
 
     models: list[str]
     outcome: str
     reason: str
     spent_ms: float
+    cost_usd: float
 
 
 class StageEntry(Wire):

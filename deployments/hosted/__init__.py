@@ -1,0 +1,1 @@
+"""Models that somebody else runs: one replica, many calls over HTTPS, no GPU."""
