@@ -61,7 +61,11 @@ async def attempt(
     receipts: list[StageReceipt] = []
     for index, stage in enumerate(work.plan.stages):
         last = index == len(work.plan.stages) - 1
-        result = await _stage(work, index, pixels, last, clients[stage.model], fleet)
+        try:
+            result = await _stage(work, index, pixels, last, clients[stage.model], fleet)
+        except errors.RenderError as error:
+            error.cost_usd += sum(receipt.cost_usd for receipt in receipts)
+            raise
         receipts.append(result.receipt)
         if isinstance(result.image, EncodedImage):
             if not last:

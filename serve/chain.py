@@ -15,7 +15,7 @@ from routing.fallback import next_plan
 from routing.types import Decision, Outcome, Plan
 from serve import telemetry
 from serve.attempt import Attempt, attempt
-from serve.errors import bad_request, from_outcome, outcome_of
+from serve.errors import ApiError, bad_request, from_outcome, outcome_of
 from serve.fleet import Fleet
 from serve.jobs import ImageJob
 from serve.rasters import RasterShelf
@@ -94,7 +94,7 @@ class Chain:
         at once where the model has other replicas, else only when no other candidate is left.
         """
         if type(error) is errors.InvalidRequest:
-            raise bad_request(error.code, error.message, error.param) from None
+            raise self._with_costs(bad_request(error.code, error.message, error.param)) from None
         if self.shown:
             return None
         remaining_ms = self.deadline.remaining_ms(time.monotonic())
@@ -123,7 +123,14 @@ class Chain:
         last = self.failures[-1]
         trace.get_current_span().set_attribute(telemetry.ATTR_OUTCOME, last.outcome.value)
         tried = ", ".join(dict.fromkeys("+".join(each.plan.models) for each in self.failures))
-        raise from_outcome(last.outcome, f"{last.reason} (tried: {tried})", last.retry_after_s)
+        raise self._with_costs(
+            from_outcome(last.outcome, f"{last.reason} (tried: {tried})", last.retry_after_s)
+        )
+
+    def _with_costs(self, error: ApiError) -> ApiError:
+        for failure in self.failures:
+            error.spent(failure.plan.models[0], failure.cost_usd)
+        return error
 
 
 def _failure(plan: Plan, error: errors.RenderError, started_s: float) -> Failure:

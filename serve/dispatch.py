@@ -67,7 +67,7 @@ class Dispatcher:
                 raise _refused(decision)
             outcomes = await self._limited(job, decision, on_partial)
         except ApiError as error:
-            self._observer.refused(decision.route, error.code, _elapsed_ms(job))
+            self._observer.refused(decision.route, error.code, _elapsed_ms(job), error.costs_usd)
             raise
         answer = Answer(
             images=tuple(outcome.image for outcome in outcomes),
@@ -101,8 +101,11 @@ class Dispatcher:
         cost_usd = 0.0
         try:
             outcomes = await self._images(job, decision, on_partial)
-            cost_usd = sum(stage.cost_usd for outcome in outcomes for stage in outcome.stages)
+            cost_usd = sum(outcome.cost_usd for outcome in outcomes)
             return outcomes
+        except ApiError as error:
+            cost_usd = sum(error.costs_usd.values())
+            raise
         finally:
             self._limits.finished(decision.limits, cost_usd, time.monotonic())
 
@@ -141,7 +144,11 @@ async def _together(work: Sequence[Coroutine[Any, Any, ImageOutcome]]) -> list[I
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(each) for each in work]
     except* ApiError as failed:
-        raise next(error for error in failed.exceptions if isinstance(error, ApiError)) from None
+        error = next(error for error in failed.exceptions if isinstance(error, ApiError))
+        for task in tasks:
+            if not task.cancelled() and task.exception() is None:
+                error.spent(task.result().model, task.result().cost_usd)
+        raise error from None
     return [task.result() for task in tasks]
 
 

@@ -36,7 +36,8 @@ OUTCOMES: Mapping[Outcome, HttpError] = {
 
 @dataclass(slots=True)
 class ApiError(Exception):
-    """What a caller is told. `code` is stable; `param` names the offending field."""
+    """What a caller is told. `code` is stable; `param` names the offending field. `costs_usd` is what was
+    spent by model before it came to this; callers are not told."""
 
     status: int
     code: str
@@ -44,9 +45,13 @@ class ApiError(Exception):
     type: str = "invalid_request_error"
     param: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    costs_usd: dict[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.message}"
+
+    def spent(self, model: str, cost_usd: float) -> None:
+        self.costs_usd[model] = self.costs_usd.get(model, 0.0) + cost_usd
 
     def body(self) -> dict[str, dict[str, str | None]]:
         return {

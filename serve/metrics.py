@@ -1,5 +1,6 @@
 """What is counted, and through which means: Ray's metrics on a cluster, nothing in a test."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from ray.serve import metrics as ray_metrics
@@ -13,7 +14,11 @@ class Observer(Protocol):
 
     def finished(self, receipt: Receipt) -> None: ...
 
-    def refused(self, route: str, outcome: str, total_ms: float) -> None: ...
+    def refused(
+        self, route: str, outcome: str, total_ms: float, costs_usd: Mapping[str, float] | None = None
+    ) -> None:
+        """`costs_usd` is what was spent all the same, by model."""
+        ...
 
     def shadowed(self, route: str, model: str, outcome: str, total_ms: float) -> None: ...
 
@@ -30,7 +35,9 @@ class NoObserver:
     def finished(self, receipt: Receipt) -> None:
         return None
 
-    def refused(self, route: str, outcome: str, total_ms: float) -> None:
+    def refused(
+        self, route: str, outcome: str, total_ms: float, costs_usd: Mapping[str, float] | None = None
+    ) -> None:
         return None
 
     def shadowed(self, route: str, model: str, outcome: str, total_ms: float) -> None:
@@ -116,6 +123,8 @@ class RayObserver:
             for substitution in image.substitutions:
                 failed, outcome = substitution.models[0], substitution.outcome
                 self._count(self._substitutions, 1, route=route, model=failed, outcome=outcome)
+                if substitution.cost_usd:
+                    self._count(self._cost_usd, substitution.cost_usd, route=route, model=failed)
             for stage in image.stages:
                 self._queue_ms.observe(stage.queue_ms, {"model": stage.model})
                 if stage.gpu_s:
@@ -123,7 +132,12 @@ class RayObserver:
                 if stage.cost_usd:
                     self._count(self._cost_usd, stage.cost_usd, route=route, model=stage.model)
 
-    def refused(self, route: str, outcome: str, total_ms: float) -> None:
+    def refused(
+        self, route: str, outcome: str, total_ms: float, costs_usd: Mapping[str, float] | None = None
+    ) -> None:
+        for model, cost_usd in (costs_usd or {}).items():
+            if cost_usd:
+                self._count(self._cost_usd, cost_usd, route=route, model=model)
         self._count(self._requests, 1, route=route, model="none", outcome=outcome)
         self._duration_ms.observe(max(total_ms, 0.001), {"route": route, "outcome": outcome})
 

@@ -42,7 +42,7 @@ class Fetcher:
         self._hosts = spec.result_hosts
         self._resolve = resolver
         # Through a proxy the address of a connection could not be checked.
-        self._client = http.bounded_client(spec.max_result_bytes, spec.concurrency, trust_env=False)
+        self._client = http.bounded_client(spec.max_result_bytes, spec.max_ongoing_requests, trust_env=False)
 
     async def fetch(self, link: str, timeout_s: float) -> bytes:
         """Raises ModelFailed or TimedOut. The message names neither host nor path: links are signed."""

@@ -30,7 +30,7 @@ class Ideogram:
 
     def __init__(self, spec: IdeogramSpec) -> None:
         self._spec = spec
-        self._client = http.bounded_client(_MAX_ANSWER_BYTES, spec.concurrency)
+        self._client = http.bounded_client(_MAX_ANSWER_BYTES, spec.max_ongoing_requests)
 
     @property
     def revision(self) -> str:

@@ -17,7 +17,7 @@ from deployments import errors, images
 from deployments.hosted import pictures
 from deployments.hosted.failures import Unreachable
 from deployments.hosted.fetch import Fetcher
-from deployments.hosted.gate import Gate
+from deployments.hosted.pacing import Pacing
 from deployments.hosted.provider import Answer, Provider, Send, TimedOut
 from deployments.hosted.spec import HostedSpec
 from deployments.model import PartialSink
@@ -73,7 +73,8 @@ class HostedModel:
         self._spec = spec
         self._provider = provider
         self._fetcher = fetcher
-        self._gate = Gate(spec.concurrency, spec.requests_per_minute)
+        self._pacing = Pacing(spec.requests_per_minute)
+        self._running = 0
         self._mean_ms = spec.expected_ms
         self._observed = 0
 
@@ -85,31 +86,31 @@ class HostedModel:
         """Nothing is asked of the provider: an image for trying out would be billed."""
 
     async def render(self, request: RenderRequest, on_partial: PartialSink | None = None) -> RenderResult:
-        send = await self._prepared(request)
+        started_s = time.monotonic()
+        queue_ms = max(0.0, (time.time() - request.sent_unix_s) * 1000)
         work = self._work(request)
+        self._running += 1
         try:
-            async with self._gate.slot():
-                started_s = time.monotonic()
-                queue_ms = max(0.0, (time.time() - request.sent_unix_s) * 1000)
-                answer = await self._within(work, self._answered(send, work))
-                data = await self._within(work, self._data(answer, work))
-                picture = await asyncio.to_thread(self._picture, data, request)
+            send = await self._prepared(request)
+            answer = await self._within(work, self._answered(send, work))
+            data = await self._within(work, self._data(answer, work))
+            picture = await asyncio.to_thread(self._picture, data, request)
         except errors.RenderError as error:
             error.cost_usd = self._spec.pricing.usd_per_image if work.paid else 0.0
             raise
+        finally:
+            self._running -= 1
         run_ms = (time.monotonic() - started_s) * 1000
         self._observe(run_ms)
         return RenderResult(picture.image, self._receipt(answer, picture, request, queue_ms, run_ms))
 
     def load_report(self) -> ModelLoad:
-        turns = self._gate.waiting / self._spec.concurrency
         return ModelLoad(
-            wait_ms=self._gate.closed_for_s() * 1000 + turns * self._mean_ms,
+            wait_ms=self._pacing.closed_for_s() * 1000,
             overhead_ms=self._mean_ms,
-            running=self._gate.running,
-            queued=self._gate.waiting,
+            running=self._running,
             observed=self._observed,
-            parallelism=self._spec.concurrency,
+            parallelism=self._spec.max_ongoing_requests,
         )
 
     def check_health(self) -> None:
@@ -148,11 +149,11 @@ class HostedModel:
     async def _answered(self, send: Send, work: _Work) -> Answer:
         """Sends, and sends again what was not taken while there is time for it."""
         for tries_left in range(self._spec.retries, -1, -1):
-            await self._gate.start(self._patience_s(work))
+            await self._pacing.start(self._patience_s(work))
             try:
                 return await self._call(send, work)
             except errors.CapacityRefused as busy:
-                self._gate.pause(BACK_OFF_S if busy.retry_after_s is None else busy.retry_after_s)
+                self._pacing.pause(BACK_OFF_S if busy.retry_after_s is None else busy.retry_after_s)
                 if tries_left == 0:
                     raise
             except Unreachable:

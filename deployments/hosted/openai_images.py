@@ -49,7 +49,7 @@ class OpenAICalls:
         self._provider = provider
         self._retired_on = retired_on
         base64_bytes = spec.max_result_bytes * 4 // 3
-        self._http = http.bounded_client(base64_bytes + 64 * 1024, spec.concurrency)
+        self._http = http.bounded_client(base64_bytes + 64 * 1024, spec.max_ongoing_requests)
         self._client = openai.AsyncOpenAI(
             api_key=self._key,
             base_url=spec.base_url,

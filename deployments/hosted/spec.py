@@ -38,16 +38,15 @@ Host = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 class HostedSpec(BaseSpec):
     """Fields of every hosted model. No GPU; a call is mostly waiting, so a replica holds many.
 
-    `concurrency` is how many calls a replica has open at once and `requests_per_minute` how many it starts:
-    what the provider allows an account, divided by the replicas that use it. `expected_ms` is what a call is
-    taken to last until some were seen. `retries` are of calls that the provider did not take. Results come
-    from `result_hosts` (and their subdomains) or from where `base_url` is. The default size is of images that
-    nobody asks a size for.
+    `max_ongoing_requests` is how many calls a replica has open at once and `requests_per_minute` how many it
+    starts: what the provider allows an account, divided by the replicas that use it. `expected_ms` is what a
+    call is taken to last until some were seen. `retries` are of calls that the provider did not take. Results
+    come from `result_hosts` (and their subdomains) or from where `base_url` is. The default size is of images
+    that nobody asks a size for.
     """
 
     num_cpus: Annotated[float, Field(ge=0)] = 0.1
-    max_ongoing_requests: Annotated[int, Field(ge=1)] = 64
-    concurrency: Annotated[int, Field(ge=1, le=1000)] = 16
+    max_ongoing_requests: Annotated[int, Field(ge=1)] = 16
     requests_per_minute: Annotated[int, Field(ge=1)] | None = None
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
     expected_ms: Annotated[float, Field(gt=0)] = 15_000.0

@@ -1,0 +1,58 @@
+"""A gateway whose models are hosted: real HTTP application, policy, replicas and adapters without Ray."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import openai
+
+from deployments.client import LocalModelClient
+from deployments.replica import ModelReplica
+from deployments.telemetry import ProcessTelemetry
+from serve.gateway import Gateway
+from serve.metrics import NoObserver
+from serve.schemas import Receipt
+from tests.serve.gateways import config, official
+
+
+@dataclass(slots=True)
+class Observed(NoObserver):
+    receipts: list[Receipt] = field(default_factory=list)
+    refusals: list[tuple[str, str, dict[str, float]]] = field(default_factory=list)
+
+    def finished(self, receipt: Receipt) -> None:
+        self.receipts.append(receipt)
+
+    def refused(
+        self, route: str, outcome: str, total_ms: float, costs_usd: Mapping[str, float] | None = None
+    ) -> None:
+        self.refusals.append((route, outcome, dict(costs_usd or {})))
+
+
+@dataclass(slots=True)
+class Served:
+    gateway: Gateway
+    client: openai.AsyncOpenAI
+    observed: Observed
+    replicas: dict[str, ModelReplica]
+
+    def fleet(self, model: str) -> dict[str, object]:
+        return self.gateway._fleet.describe()[model]
+
+
+@contextlib.asynccontextmanager
+async def served(policy: str, models: Mapping[str, Any], **more: Any) -> AsyncIterator[Served]:
+    app_config = config(policy, models, **more)
+    replicas: dict[str, ModelReplica] = {}
+    for name, spec in app_config.models.items():
+        replicas[name] = ModelReplica.__new__(ModelReplica)
+        await ModelReplica.__init__(replicas[name], name, spec, ProcessTelemetry())  # type: ignore[misc]
+    clients = {name: LocalModelClient(name, each.render, each.load_report) for name, each in replicas.items()}
+    observed = Observed()
+    gateway = Gateway(app_config, clients, observed)
+    try:
+        yield Served(gateway, official(gateway), observed, replicas)
+    finally:
+        for replica in replicas.values():
+            await replica._model.close()
