@@ -20,6 +20,8 @@ from deployments.errors import (
     RenderError,
     Unsupported,
 )
+from deployments.hosted.http import TooLarge
+from deployments.hosted.provider import TimedOut
 
 _NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 _GONE = frozenset({"model_not_found", "model_deprecated", "model_gone"})
@@ -81,14 +83,18 @@ def refusal_of(status: int, body: object, headers: Mapping[str, str]) -> Refusal
     )
 
 
-def transport_meaning(provider: str, error: BaseException) -> RenderError:
-    """Of an error of the HTTP client. A timeout is not among them: see TIMED_OUT."""
+def broken_off(provider: str, error: BaseException) -> ModelFailed:
+    """What an error of the HTTP client means after which nobody knows whether the provider worked.
+
+    Raises Unreachable when nothing was sent, TimedOut when the time was up.
+    """
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
-        return Unreachable(f"{provider} cannot be reached")
+        raise Unreachable(f"{provider} cannot be reached") from None
+    if isinstance(error, httpx2.TimeoutException):
+        raise TimedOut from None
+    if isinstance(error, TooLarge):
+        return ModelFailed(f"{provider} sent too large an answer")
     return ModelFailed(f"the connection to {provider} was lost")
-
-
-TIMED_OUT = (httpx2.ReadTimeout, httpx2.WriteTimeout)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -9,10 +9,10 @@ import httpx2
 
 from deployments import errors
 from deployments.hosted import http, mapping
-from deployments.hosted.failures import TIMED_OUT, meaning, refusal_of, transport_meaning
+from deployments.hosted.failures import broken_off, meaning, refusal_of
 from deployments.hosted.ideogram_api import MAX_SEED, MAX_UPLOAD_BYTES
 from deployments.hosted.keys import KeyUnavailable
-from deployments.hosted.provider import Answer, Send, TimedOut
+from deployments.hosted.provider import Answer, Send
 from deployments.hosted.spec import IdeogramSpec
 from deployments.types import RenderRequest
 
@@ -98,10 +98,8 @@ class Ideogram:
             )
         except KeyUnavailable as error:
             raise errors.ModelFailed(str(error)) from None
-        except TIMED_OUT:
-            raise TimedOut from None
         except httpx2.HTTPError as error:
-            raise transport_meaning(self.name, error) from None
+            return Answer(failure=broken_off(self.name, error))
         if response.is_success:
             return self._answer(_json(response), request)
         raise self._refused(response)

@@ -12,10 +12,10 @@ from openai.types import ImagesResponse
 
 from deployments import errors
 from deployments.hosted import http, mapping
-from deployments.hosted.failures import TIMED_OUT, meaning, refusal_of, transport_meaning
+from deployments.hosted.failures import broken_off, meaning, refusal_of
 from deployments.hosted.keys import KeyUnavailable
 from deployments.hosted.openai_models import RETIRED
-from deployments.hosted.provider import Answer, Send, TimedOut
+from deployments.hosted.provider import Answer, Send
 from deployments.hosted.spec import OpenAICompatibleSpec, OpenAIImagesSpec
 from deployments.types import RenderRequest
 
@@ -75,12 +75,7 @@ class OpenAICalls:
             refusal = refusal_of(error.status_code, error.body, error.response.headers)
             raise meaning(self._provider, self._spec.model, refusal, self._retired_on) from None
         except openai.APIConnectionError as error:
-            cause = error.__cause__
-            if isinstance(cause, TIMED_OUT):
-                raise TimedOut from None
-            if isinstance(cause, http.TooLarge):
-                return Answer(failure=errors.ModelFailed(f"{self._provider} sent too large an image"))
-            raise transport_meaning(self._provider, cause or error) from None
+            return Answer(failure=broken_off(self._provider, error.__cause__ or error))
         except KeyUnavailable as error:
             raise errors.ModelFailed(str(error)) from None
         except (openai.OpenAIError, httpx2.HTTPError, ValueError):

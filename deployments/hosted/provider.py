@@ -13,9 +13,12 @@ from deployments.types import RenderRequest
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of success, which the provider bills. One of: the bytes of an image file, a link to one, or
-    why neither came. `seed` is the one that was used, None where the provider knows no seeds. `details` are
-    JSON values for the receipt."""
+    """What came of a request that the provider took, and so bills.
+
+    One of: the bytes of an image file, a link to one, or why neither came (a connection that was lost on the
+    way among it: the provider may have worked). `seed` is the one that was used, None where the provider
+    knows no seeds. `details` are JSON values for the receipt.
+    """
 
     data: bytes | None = None
     url: str | None = None

@@ -32,7 +32,13 @@ from tests.deployments.hosted.standin import (
 
 DALL_E_3_SIZES = {"1024x1024", "1792x1024", "1024x1792"}
 GPT_IMAGE_SIZES = {"1024x1024", "1536x1024", "1024x1536", "auto"}
-FREE_SIZE_MODELS = ("gpt-image-2", "gpt-image-2.5-flare", "gpt-image-2.5-sunburst", "gpt-image-2.6-flare")
+FREE_SIZE_MODELS = (
+    "gpt-image-2",
+    "gpt-image-2.5-flare",
+    "gpt-image-2.5-sunburst",
+    "gpt-image-2.6-flare",
+    "gpt-image-2.6-sunburst",
+)
 FIXED_SIZE_MODELS = ("gpt-image-1.5", "gpt-image-1-mini", "chatgpt-image-latest")
 EXTREME_QUALITIES = ("xhigh", "max")
 LINK = Special("answer with a link")
@@ -198,11 +204,11 @@ def _base_annotations(kind: Any) -> set[str]:
 
 def check_model_rules(fields: dict[str, Any]) -> None:
     """Which values go with which model."""
-    model, size, quality = fields.get("model"), fields.get("size", "auto"), fields.get("quality", "auto")
+    model, size, quality = fields.get("model"), fields.get("size", "auto"), fields.get("quality")
     if model == "dall-e-3":
         require(fields.get("n", 1) == 1, "dall-e-3 makes one image at a time")
         require(size in DALL_E_3_SIZES, f"dall-e-3 does not make {size}")
-        require(quality in ("standard", "hd"), f"dall-e-3 has no quality {quality}")
+        require(quality in (None, "standard", "hd"), f"dall-e-3 has no quality {quality}")
         only_newer = {"background", "moderation", "output_format", "output_compression", "stream"}
         require(not only_newer & set(fields), f"dall-e-3 has no {only_newer & set(fields)}")
         require(len(fields["prompt"]) <= 4000, "the prompt is too long")

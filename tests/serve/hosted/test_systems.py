@@ -3,55 +3,16 @@ stand-in, which is strict."""
 
 import base64
 import io
-from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.deployments.hosted.ideogram_standin import IdeogramStandIn
 from tests.deployments.hosted.openai_standin import OpenAIStandIn
-from tests.deployments.hosted.standin import KEY, colour_of, running
-from tests.serve.hosted_gateways import served
+from tests.deployments.hosted.standin import colour_of
+from tests.serve.hosted.gateways import ideogram_model, openai_model, served
 
 PROMPT = "a lighthouse at dawn"
-
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PROVIDER_KEY", KEY)
-
-
-@pytest.fixture
-async def openai_api() -> AsyncIterator[OpenAIStandIn]:
-    async with running(OpenAIStandIn()) as standin:
-        yield standin
-
-
-@pytest.fixture
-async def ideogram_api() -> AsyncIterator[IdeogramStandIn]:
-    async with running(IdeogramStandIn()) as standin:
-        yield standin
-
-
-def openai_model(api: OpenAIStandIn, model: str, **fields: Any) -> dict[str, Any]:
-    return {
-        "kind": "openai_images",
-        "model": model,
-        "base_url": api.base_url,
-        "api_key": {"env": "PROVIDER_KEY"},
-        **fields,
-    }
-
-
-def ideogram_model(api: IdeogramStandIn, model: str, **fields: Any) -> dict[str, Any]:
-    return {
-        "kind": "ideogram",
-        "model": model,
-        "base_url": api.origin,
-        "api_key": {"env": "PROVIDER_KEY"},
-        **fields,
-    }
 
 
 def picture(encoded: str | None) -> Image.Image:
