@@ -115,4 +115,5 @@ def _for_free(outcome: ImageOutcome, seed: int, state: CacheState) -> ImageOutco
     stages = tuple(
         replace(stage, queue_ms=0.0, run_ms=0.0, gpu_s=0.0, cost_usd=0.0) for stage in outcome.stages
     )
-    return replace(outcome, seed=seed, stages=stages, cache=state)
+    failures = tuple(replace(failure, cost_usd=0.0) for failure in outcome.failures)
+    return replace(outcome, seed=seed, stages=stages, failures=failures, cache=state)

@@ -28,6 +28,10 @@ def _model(**fields: Any) -> Object:
     return {"models": {"poster": fields}}
 
 
+def _hosted(**fields: Any) -> Object:
+    return _model(kind="openai_images", model="gpt-image-2", **fields)
+
+
 def _routes(*routes: Object) -> Object:
     return {"policy": {"document": {"model_routing": list(routes)}}}
 
@@ -125,6 +129,36 @@ WRONG: list[tuple[str, Object, str]] = [
         "RAY_enable_autoscaler_v2",
     ),
     ("Redis without an address", {"ray": {"gcsFaultTolerance": {"enabled": True}}}, "redisAddress"),
+    # Hosted models
+    ("key of a provider in the config", _model(kind="ideogram", model="V_3", api_key="sk-1"), "api_key"),
+    (
+        "variable of a key that no pod has",
+        _model(kind="ideogram", model="V_3"),
+        "models.poster takes its API key from the environment variable IDEOGRAM_API_KEY",
+    ),
+    (
+        "key as plain text",
+        {"ray": {"env": [{"name": "OPENAI_API_KEY", "value": "sk-1"}]}},
+        "ray.env gives OPENAI_API_KEY as plain text",
+    ),
+    (
+        "file of a key without a Secret",
+        _hosted(api_key={"file": "/etc/atelier/providers/openai"}),
+        "providerKeys.existingSecret names no Secret",
+    ),
+    (
+        "file of a key that nothing mounts",
+        _hosted(api_key={"file": "/run/secrets/openai"}),
+        "is not in /etc/atelier/providers/",
+    ),
+    (
+        "hosted model without a way out",
+        merged(
+            _hosted(api_key={"file": "/etc/atelier/providers/openai"}),
+            {"providerKeys": {"existingSecret": "keys"}},
+        ),
+        "networkPolicy.hostedApis is empty",
+    ),
     # Conflicts
     ("no models", {"models": {"typography_focused": None}}, "models"),
     ("minimum over maximum", _group(minReplicas=3), "minReplicas 3 is greater than maxReplicas 2"),

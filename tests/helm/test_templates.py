@@ -117,6 +117,35 @@ def test_locked_down_has_no_way_out() -> None:
     assert "0.0.0.0/0" not in text
 
 
+def test_hosted_models_get_their_keys_and_a_way_out() -> None:
+    anywhere: Object = {"ipBlock": {"cidr": "0.0.0.0/0"}}
+    values = {
+        "models": {
+            "poster": {
+                "kind": "openai_compatible",
+                "base_url": "http://vllm.studio.svc:8000/v1",
+                "model": "m",
+                "api_key": {"file": "/etc/atelier/providers/vllm"},
+            }
+        },
+        "providerKeys": {"existingSecret": "keys"},
+        "networkPolicy": {"hostedApis": [anywhere], "hostedApiPorts": [443, 8000]},
+    }
+    objects = render(values)
+    mount = {"name": "provider-keys", "mountPath": "/etc/atelier/providers", "readOnly": True}
+    for _, pod in pod_templates([one(objects, "RayService")]):
+        assert mount in pod["spec"]["containers"][0]["volumeMounts"]
+        assert any(each.get("secret", {}).get("secretName") == "keys" for each in pod["spec"]["volumes"])
+    ways = [
+        [port["port"] for port in rule["ports"]]
+        for each in objects
+        if each["kind"] == "NetworkPolicy"
+        for rule in each["spec"].get("egress", [])
+        if anywhere in rule["to"]
+    ]
+    assert ways == [[443, 8000]]
+
+
 def test_front_door_forwards_to_the_upgrade_gateway() -> None:
     route = one(render(example("multi-gpu")), "HTTPRoute")
     assert route["spec"]["rules"][0]["backendRefs"] == [{"name": "atelier-gateway-istio", "port": 80}]

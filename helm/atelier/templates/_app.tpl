@@ -3,6 +3,7 @@ The application's own configuration: what serve.config.AppConfig reads, and Ray 
 */}}
 
 {{- define "atelier.policyDir" -}}/etc/atelier/policy{{- end -}}
+{{- define "atelier.providerKeysDir" -}}/etc/atelier/providers{{- end -}}
 
 {{/* `models`, with the `autoscaling` section laid over each model's own. */}}
 {{- define "atelier.models" -}}

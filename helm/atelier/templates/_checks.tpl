@@ -10,6 +10,7 @@ application would refuse later, when it is harder to see why.
 {{- include "atelier.checkWorkers" . -}}
 {{- include "atelier.checkModels" . -}}
 {{- include "atelier.checkModelsFit" . -}}
+{{- include "atelier.checkHostedModels" . -}}
 {{- include "atelier.checkPolicy" . -}}
 {{- include "atelier.checkExposure" . -}}
 {{- include "atelier.checkCallers" . -}}
@@ -168,6 +169,35 @@ application would refuse later, when it is harder to see why.
 {{- end -}}
 {{- if gt $gpusNeeded (addf $gpusOffered 0.000001) -}}
 {{- fail (printf "models need %v GPUs at their min_replicas, but workerGroups offer %v at their maxReplicas" $gpusNeeded $gpusOffered) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Has every hosted model its provider's key, and a way to its API? */}}
+{{- define "atelier.checkHostedModels" -}}
+{{- $keysOfKinds := dict "openai_images" "OPENAI_API_KEY" "ideogram" "IDEOGRAM_API_KEY" "openai_compatible" "" -}}
+{{- $variables := list -}}
+{{- range .Values.ray.env }}{{- $variables = append $variables .name -}}{{ end -}}
+{{- $folder := printf "%s/" (include "atelier.providerKeysDir" .) -}}
+{{- range $name, $model := .Values.models -}}
+{{- if hasKey $keysOfKinds $model.kind -}}
+{{- $key := default (dict "env" (get $keysOfKinds $model.kind)) $model.api_key -}}
+{{- with $key.env -}}
+{{- if not (has . $variables) -}}
+{{- fail (printf "models.%s takes its API key from the environment variable %s, which ray.env does not set: add it there with valueFrom.secretKeyRef, or give models.%s.api_key.file" $name . $name) -}}
+{{- end -}}
+{{- end -}}
+{{- with $key.file -}}
+{{- if not (hasPrefix $folder .) -}}
+{{- fail (printf "models.%s.api_key.file %s is not in %s, where the Secret of providerKeys is mounted" $name . $folder) -}}
+{{- end -}}
+{{- if not $.Values.providerKeys.existingSecret -}}
+{{- fail (printf "models.%s.api_key.file is in %s, but providerKeys.existingSecret names no Secret" $name $folder) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $.Values.networkPolicy.enabled (not $.Values.networkPolicy.hostedApis) -}}
+{{- fail (printf "models.%s is hosted, but networkPolicy.hostedApis is empty: no replica could reach its API" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -100,6 +100,9 @@ volumeMounts:
 {{- if .Values.apiKeys.existingSecret }}
 - {name: api-keys, mountPath: /etc/atelier/api-keys, readOnly: true}
 {{- end }}
+{{- if .Values.providerKeys.existingSecret }}
+- {name: provider-keys, mountPath: "{{ include "atelier.providerKeysDir" . }}", readOnly: true}
+{{- end }}
 {{- if ne .Values.modelCache.kind "none" }}
 - {name: models, mountPath: "{{ .Values.modelCache.mountPath }}", readOnly: true}
 {{- end }}
@@ -120,6 +123,12 @@ volumeMounts:
     defaultMode: 0440
     items:
       - {key: "{{ $.Values.apiKeys.key }}", path: "{{ $.Values.apiKeys.key }}"}
+{{- end }}
+{{- with .Values.providerKeys.existingSecret }}
+- name: provider-keys
+  secret:
+    secretName: "{{ . }}"
+    defaultMode: 0440
 {{- end }}
 {{- include "atelier.modelCacheVolume" . }}
 {{- end -}}
