@@ -88,7 +88,7 @@ class PolicyStore:
         self._read = read
         self._check = check
         self._write = threading.Lock()
-        policy = self._load(initial_text, source)
+        policy = self._load(initial_text, source, read)
         # Policies without their engines: an engine's pattern set may take hundreds of megabytes.
         self._policies: dict[str, Policy] = {policy.version: policy}
         self._current = self._activate(policy, now_s)
@@ -117,11 +117,14 @@ class PolicyStore:
             raise UnknownVersion(version, tuple(reversed(self._policies)))
         return policy
 
-    def offer(self, text: str | bytes, source: str, now_s: float) -> Change | Refused:
-        """Puts the text in force if it is good; otherwise what is in force stays."""
+    def offer(
+        self, text: str | bytes, source: str, now_s: float, read: ReadInclude | None = None
+    ) -> Change | Refused:
+        """Puts the text in force if it is good; otherwise what is in force stays. `read` gives what this text
+        includes, where that came along with it."""
         with self._write:
             try:
-                policy = self._load(text, source)
+                policy = self._load(text, source, read or self._read)
             except PolicyError as error:
                 self.refused = Refused(text_version(text), now_s, source, error.problems)
                 return self.refused
@@ -149,8 +152,8 @@ class PolicyStore:
             "refused": None if self.refused is None else _refused_entry(self.refused),
         }
 
-    def _load(self, text: str | bytes, source: str) -> Policy:
-        policy = load_policy(text, source=source, models=self._models, read=self._read)
+    def _load(self, text: str | bytes, source: str, read: ReadInclude | None) -> Policy:
+        policy = load_policy(text, source=source, models=self._models, read=read)
         if self._check is not None:
             self._check(policy)
         return policy

@@ -25,18 +25,37 @@ class ConfigError(ValueError):
     """A config that cannot be used. The message has one line per problem, each with its path."""
 
 
+class ConfigMapRef(ClosedModel):
+    """A key of a ConfigMap, watched through the Kubernetes API: a change is in force within a second.
+
+    `fallback_path` is read at start, and only then, when the API does not answer: a mounted copy.
+    """
+
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
+    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]{1,253}$")] = "policy.yaml"
+    fallback_path: str | None = None
+
+
 class PolicySource(ClosedModel):
-    """Where the routing policy comes from: a file that is re-read when it changes, or text in place."""
+    """Where the routing policy comes from: a file that is re-read when it changes, text in place, or a
+    ConfigMap that is watched."""
 
     path: str | None = None
     text: str | None = None
+    config_map: ConfigMapRef | None = None
     reload_interval_s: Annotated[float, Field(gt=0, le=60)] = 0.5
 
     @model_validator(mode="after")
     def _one_source(self) -> "PolicySource":
-        if (self.path is None) == (self.text is None):
-            raise ValueError("give exactly one of path and text")
+        if sum(source is not None for source in (self.path, self.text, self.config_map)) != 1:
+            raise ValueError("give exactly one of path, text and config_map")
         return self
+
+    @property
+    def file(self) -> str | None:
+        """The policy's file on this machine, where it has one."""
+        return self.config_map.fallback_path if self.config_map else self.path
 
 
 class RouterSpec(ClosedModel):

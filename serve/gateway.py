@@ -35,7 +35,7 @@ from serve.keys import KeyRing
 from serve.ledger import Delivered
 from serve.metrics import NoObserver, Observer
 from serve.peers import AskAll, Peers
-from serve.policy_source import PolicyWatch, open_store, raster_shelf
+from serve.policy_source import open_store, policy_watch, raster_shelf
 from serve.reuse import Reuse
 
 logger = logging.getLogger("atelier.gateway")
@@ -120,9 +120,8 @@ class Gateway:
             asyncio.create_task(_forever(self._sweep_files, SWEEP_INTERVAL_S)),
             asyncio.create_task(_forever(self._flush_metrics, FLUSH_INTERVAL_S)),
         ]
-        source = self._config.policy
-        if source.path is not None:
-            watch = PolicyWatch(source.path, source.reload_interval_s, self._policies, self._observer)
+        watch = policy_watch(self._config.policy, self._policies, self._observer)
+        if watch is not None:
             tasks.append(asyncio.create_task(watch.run()))
         if self._batches is not None:
             tasks.append(asyncio.create_task(self._batches.work()))

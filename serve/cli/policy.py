@@ -216,16 +216,15 @@ def _load_or_exit(policy_path: Path | None, config: Path | None) -> tuple[Policy
 
 def _load_configured(config: Path) -> tuple[Policy, Mapping[str, ModelFacts]]:
     """The policy the config names, and its models. Raises PolicyError."""
-    from serve.config import load_config, model_facts
+    from serve.config import ConfigError, load_config, model_facts
+    from serve.policy_text import read_policy
 
-    app = load_config(config)
-    models = model_facts(app)
-    if app.policy.path is not None:
-        path = Path(app.policy.path)
-        return load_policy(
-            path.read_bytes(), source=str(path), models=models, read=folder_reader(path)
-        ), models
-    return load_policy(app.policy.text or "", source=f"{config} (policy.text)", models=models), models
+    try:
+        app = load_config(config)
+        found, models = read_policy(app.policy), model_facts(app)
+    except ConfigError as error:
+        _fail(str(error))
+    return load_policy(found.text, source=found.source, models=models, read=found.read), models
 
 
 def _configured_models(config: Path) -> Mapping[str, ModelFacts]:

@@ -23,6 +23,7 @@ from serve.config import (
     Auth,
     Batches,
     CacheSpec,
+    ConfigMapRef,
     FileStore,
     Limits,
     PolicySource,
@@ -38,6 +39,7 @@ TEXT = read("docs/configuration.md")
 SECTIONS: dict[str, type[BaseModel]] = {
     "The file": AppConfig,
     "policy": PolicySource,
+    "config_map": ConfigMapRef,
     "router": RouterSpec,
     "limits": Limits,
     "auth": Auth,

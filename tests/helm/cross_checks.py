@@ -21,6 +21,7 @@ def cross_checks(objects: list[Object], network_policies: bool = True) -> list[s
         *_selectors(objects),
         *_ports(objects),
         *_accounts(objects),
+        *_roles(objects),
     ]
     if network_policies:
         found += _covered_by_network_policies(objects)
@@ -88,7 +89,36 @@ def _all_containers(objects: list[Object]) -> Iterator[tuple[str, Object, Object
                 yield "autoscaler", options, options["securityContext"]
 
 
+def _roles(objects: list[Object]) -> Iterator[str]:
+    """A Role reads the policy and nothing else; bindings name Roles and accounts that are rendered."""
+    rendered = {(o["kind"], o["metadata"]["name"]) for o in objects}
+    read = {
+        volume["configMap"]["name"]
+        for _, pod in pod_templates(objects)
+        for volume in pod["spec"].get("volumes", [])
+        if volume["name"] == "policy"
+    }
+    for each in objects:
+        where = f"{each['kind']} {each['metadata']['name']}"
+        if each["kind"] == "Role":
+            for rule in each["rules"]:
+                if rule["resources"] != ["configmaps"] or set(rule.get("resourceNames", ())) != read:
+                    yield f"{where}: allows more than to read the policy: {rule}"
+                if not set(rule["verbs"]) <= {"get", "list", "watch"}:
+                    yield f"{where}: allows {rule['verbs']}"
+        if each["kind"] == "RoleBinding":
+            for named in (each["roleRef"], *each["subjects"]):
+                if (named["kind"], named["name"]) not in rendered:
+                    yield f"{where}: names {named['kind']} {named['name']}, which is not rendered"
+
+
+def _bound_accounts(objects: list[Object]) -> set[str]:
+    bindings = [o for o in objects if o["kind"] == "RoleBinding"]
+    return {subject["name"] for binding in bindings for subject in binding["subjects"]}
+
+
 def _pods(objects: list[Object]) -> Iterator[str]:
+    bound = _bound_accounts(objects)
     for where, pod in pod_templates(objects):
         spec = pod["spec"]
         context = spec.get("securityContext", {})
@@ -98,8 +128,11 @@ def _pods(objects: list[Object]) -> Iterator[str]:
             yield f"{where}: shares a namespace of the node"
         if spec.get("enableServiceLinks") is not False:
             yield f"{where}: service links would become settings"
-        if spec.get("automountServiceAccountToken") and not where.endswith("/head"):
-            yield f"{where}: mounts a token of the Kubernetes API"
+        token = spec.get("automountServiceAccountToken")
+        if token and not where.endswith("/head") and spec["serviceAccountName"] not in bound:
+            yield f"{where}: mounts a token of the Kubernetes API that it may use for nothing"
+        if spec["serviceAccountName"] in bound and not token:
+            yield f"{where}: may use the Kubernetes API, but has no token"
         if "serve" in {p["name"] for c in spec["containers"] for p in c.get("ports", [])}:
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                 if probe not in spec["containers"][0]:

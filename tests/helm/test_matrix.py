@@ -27,6 +27,7 @@ FEATURES: dict[str, tuple[Object, Object]] = {
         {"monitoring": {name: {"enabled": True} for name in ("podMonitor", "rules", "dashboards")}},
         {"monitoring": {name: {"enabled": False} for name in ("podMonitor", "rules", "dashboards")}},
     ),
+    "policy-by-api": ({"policy": {"follow": "api"}}, {"policy": {"follow": "mount"}}),
     "redis": (
         {
             "ray": {"gcsFaultTolerance": {"enabled": True, "redisAddress": "redis:6379"}},

@@ -42,6 +42,13 @@ def test_arguments_of_the_application_are_its_own_config() -> None:
     assert config.policy.path == "/etc/atelier/policy/policy.yaml"
 
 
+def test_a_policy_that_is_watched_has_the_mounted_copy_for_a_start_without_the_api() -> None:
+    ref = _app_config({"policy": {"follow": "api"}}).policy.config_map
+    assert ref is not None
+    assert (ref.namespace, ref.name, ref.key) == ("studio", "atelier-policy", "policy.yaml")
+    assert ref.fallback_path == "/etc/atelier/policy/policy.yaml"
+
+
 def test_large_numbers_stay_whole() -> None:
     config = _app_config({"app": {"limits": {"max_body_bytes": 52428800}}})
     assert config.limits.max_body_bytes == 52428800

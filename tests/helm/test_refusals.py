@@ -306,6 +306,16 @@ WRONG: list[tuple[str, Object, str]] = [
         "networkPolicy.kubernetesApi.cidrs",
     ),
     (
+        "routers that cannot reach the API",
+        {
+            "policy": {"follow": "api"},
+            "ray": {"autoscaler": {"enabled": False}},
+            "networkPolicy": {"kubernetesApi": {"cidrs": []}},
+        },
+        "policy.follow is api",
+    ),
+    ("a policy followed by something else", {"policy": {"follow": "watch"}}, "/policy/follow"),
+    (
         "Redis behind a closed door",
         {"ray": {"gcsFaultTolerance": {"enabled": True, "redisAddress": "r:1"}}},
         "networkPolicy.redis",

@@ -102,14 +102,43 @@ def test_dashboard_is_open_to_the_operator_besides() -> None:
     assert [peer["namespaceSelector"] for peer in foreign] == [operator]
 
 
-def test_only_the_head_reaches_the_kubernetes_api() -> None:
-    objects = render(example("locked-down"))
-    for each in objects:
-        if each["kind"] == "NetworkPolicy":
-            for rule in each["spec"].get("egress", []):
-                if any("ipBlock" in peer for peer in rule["to"]):
-                    selector = each["spec"]["podSelector"]["matchLabels"]
-                    assert selector["app.kubernetes.io/component"] == "ray-head"
+@pytest.mark.parametrize(
+    ("follow", "components"), [("mount", ["ray-head"]), ("api", ["ray-head", "ray-worker"])]
+)
+def test_who_reaches_the_kubernetes_api(follow: str, components: list[str]) -> None:
+    """In this example nothing else is let out by address."""
+    objects = render(merged(example("locked-down"), {"policy": {"follow": follow}}))
+    by_address = [
+        each["spec"]["podSelector"]["matchExpressions"][0]["values"]
+        for each in objects
+        if each["kind"] == "NetworkPolicy"
+        for rule in each["spec"].get("egress", [])
+        if any("ipBlock" in peer for peer in rule["to"])
+    ]
+    assert by_address == [components]
+
+
+def test_routers_may_read_their_policy_and_nothing_else() -> None:
+    values = {"policy": {"follow": "api", "existingConfigMap": "ours", "document": None}}
+    objects = render(values)
+    assert one(objects, "Role")["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": ["ours"],
+            "verbs": ["get", "list", "watch"],
+        }
+    ]
+    tokens = {where: pod["spec"]["automountServiceAccountToken"] for where, pod in pod_templates(objects)}
+    assert tokens == {
+        "Pod/atelier-test": False,
+        "RayService/atelier/cpu": True,
+        "RayService/atelier/head": True,
+    }
+
+
+def test_without_watching_there_is_nothing_to_allow() -> None:
+    assert not [o for o in render() if o["kind"] in ("Role", "RoleBinding")]
 
 
 def test_locked_down_has_no_way_out() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import openai
 
-from deployments.client import LocalModelClient
+from deployments.client import LocalModelClient, ModelClient
 from deployments.fakes import EchoModel, EchoSpec
 from deployments.types import RenderRequest, RenderResult
 from serve.config import AppConfig, parse_config
@@ -49,13 +49,18 @@ def gateway(
 ) -> Gateway:
     """`renders` replaces what a model does."""
     app_config = config(policy, models, **more)
-    clients = {}
+    return Gateway(app_config, clients_of(app_config, renders), observer)
+
+
+def clients_of(app_config: AppConfig, renders: Mapping[str, Render] | None = None) -> dict[str, ModelClient]:
+    """One in this process for each echo model of the config."""
+    clients: dict[str, ModelClient] = {}
     for name, spec in app_config.models.items():
         assert isinstance(spec, EchoSpec)
         model = EchoModel(name, spec)
         render = (renders or {}).get(name, model.render)
         clients[name] = LocalModelClient(name, render, model.load_report)
-    return Gateway(app_config, clients, observer)
+    return clients
 
 
 def http(of: Gateway, raise_app_exceptions: bool = True) -> httpx2.AsyncClient:

@@ -23,8 +23,8 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ({"models": {"m": {"kind": "unheard-of"}}}, "models.m"),
         ({"models": {"m": {**ECHO, "num_gpu": 1}}}, "models.m.echo.num_gpu"),
         ({"models": {"m": {**ECHO, "num_gpus": 1.5}}}, "neither a fraction of one GPU nor a whole number"),
-        ({"policy": {}}, "exactly one of path and text"),
-        ({"policy": {"text": "a", "path": "b"}}, "exactly one of path and text"),
+        ({"policy": {}}, "exactly one of path, text and config_map"),
+        ({"policy": {"text": "a", "path": "b"}}, "exactly one of path, text and config_map"),
         ({"limits": {"max_n": 0}}, "limits.max_n"),
     ],
 )

@@ -18,10 +18,24 @@ The application's own configuration: what serve.config.AppConfig reads, and Ray 
 {{- define "atelier.appConfig" -}}
 {{- $app := deepCopy .Values.app -}}
 {{- $_ := set $app "models" (include "atelier.models" . | fromYaml) -}}
-{{- $policy := dict "path" (printf "%s/%s" (include "atelier.policyDir" .) .Values.policy.key) -}}
-{{- with .Values.policy.reloadIntervalSeconds }}{{- $_ := set $policy "reload_interval_s" . }}{{ end -}}
-{{- $_ := set $app "policy" $policy -}}
+{{- $_ := set $app "policy" (include "atelier.policySource" . | fromJson) -}}
 {{- toYaml $app -}}
+{{- end -}}
+
+{{/* The mounted file; or the ConfigMap itself, with the mounted file for a start without the API. */}}
+{{- define "atelier.policySource" -}}
+{{- $policy := .Values.policy -}}
+{{- $path := printf "%s/%s" (include "atelier.policyDir" .) $policy.key -}}
+{{- if include "atelier.watchesPolicy" . -}}
+{{- $name := include "atelier.policyConfigMap" . -}}
+{{- dict "config_map" (dict "namespace" .Release.Namespace "name" $name "key" $policy.key "fallback_path" $path) | toJson -}}
+{{- else -}}
+{{- dict "path" $path "reload_interval_s" $policy.reloadIntervalSeconds | toJson -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "atelier.watchesPolicy" -}}
+{{- if eq .Values.policy.follow "api" }}true{{ end -}}
 {{- end -}}
 
 {{- define "atelier.serveConfig" -}}

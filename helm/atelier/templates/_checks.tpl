@@ -351,6 +351,9 @@ application would refuse later, when it is harder to see why.
 {{- if and $policy.enabled .Values.ray.autoscaler.enabled (not $policy.kubernetesApi.cidrs) -}}
 {{- fail "networkPolicy.kubernetesApi.cidrs is empty: the autoscaler talks to the Kubernetes API, whose addresses `kubectl get endpoints kubernetes` shows" -}}
 {{- end -}}
+{{- if and $policy.enabled (include "atelier.watchesPolicy" .) (not $policy.kubernetesApi.cidrs) -}}
+{{- fail "networkPolicy.kubernetesApi.cidrs is empty, but policy.follow is api: routers watch the ConfigMap through the Kubernetes API, whose addresses `kubectl get endpoints kubernetes` shows" -}}
+{{- end -}}
 {{- if and $policy.enabled .Values.ray.gcsFaultTolerance.enabled (not $policy.redis) -}}
 {{- fail "networkPolicy.redis is empty: say which pods or addresses hold the Redis of ray.gcsFaultTolerance" -}}
 {{- end -}}

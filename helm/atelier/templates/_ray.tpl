@@ -153,7 +153,7 @@ metadata:
 {{- end }}
 spec:
   serviceAccountName: "{{ include "atelier.fullname" $root }}-{{ ternary "head" "worker" .head }}"
-  automountServiceAccountToken: {{ and .head $root.Values.ray.autoscaler.enabled }}
+  automountServiceAccountToken: {{ or (ne (include "atelier.watchesPolicy" $root) "") (and .head $root.Values.ray.autoscaler.enabled) }}
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ int64 $root.Values.ray.terminationGracePeriodSeconds }}
   {{- with include "atelier.pullSecrets" $root }}

@@ -21,6 +21,7 @@ class Request:
     resource_version: str | None
     bookmarks: bool
     field_selector: str | None
+    authorization: str | None
 
 
 @dataclass
@@ -143,6 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
             resource_version=query.get("resourceVersion", [None])[0],
             bookmarks=query.get("allowWatchBookmarks", [""])[0].lower() == "true",
             field_selector=query.get("fieldSelector", [None])[0],
+            authorization=self.headers.get("Authorization"),
         )
         name = (request.field_selector or "").removeprefix("metadata.name=")
         with api.changed:

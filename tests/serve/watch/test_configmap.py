@@ -8,22 +8,27 @@ from typing import Any
 import pytest
 from kubernetes import client as kubernetes_client
 
-from serve.watch.configmap import ConfigMapSource
+from serve.kubernetes_api import ClusterError
+from serve.watch.configmap import ConfigMapSource, Texts
 from tests.serve.watch.api_server import ApiServer
 
 TIMEOUT_S = 10.0
 
 
+def source_of(url: str) -> ConfigMapSource:
+    """Of the policy in `studio`, from the server at `url`; quick to come back."""
+    configuration = kubernetes_client.Configuration(host=url)
+    configuration.retries = False
+    core = kubernetes_client.CoreV1Api(kubernetes_client.ApiClient(configuration))
+    return ConfigMapSource("studio", "policy", "policy.yaml", core, min_backoff_s=0.01, max_backoff_s=0.02)
+
+
 class Watching:
     """A source that runs in a thread; `next()` is the next text it handed on."""
 
-    def __init__(self, api: ApiServer, on_change: Any = None) -> None:
-        configuration = kubernetes_client.Configuration(host=api.url)
-        core = kubernetes_client.CoreV1Api(kubernetes_client.ApiClient(configuration))
-        source = ConfigMapSource(
-            "studio", "policy", "policy.yaml", core, min_backoff_s=0.01, max_backoff_s=0.02
-        )
-        self._texts: queue.Queue[str] = queue.Queue()
+    def __init__(self, api: ApiServer | str, on_change: Any = None) -> None:
+        source = source_of(api if isinstance(api, str) else api.url)
+        self._texts: queue.Queue[Texts] = queue.Queue()
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=source.run, args=(on_change or self._texts.put, self._stop), daemon=True
@@ -31,6 +36,9 @@ class Watching:
         self._thread.start()
 
     def next(self) -> str:
+        return self.next_texts()["policy.yaml"]
+
+    def next_texts(self) -> Texts:
         return self._texts.get(timeout=TIMEOUT_S)
 
     def nothing_waits(self) -> bool:
@@ -81,11 +89,16 @@ def test_asks_only_for_its_own_configmap(api: ApiServer, watching: Watching) -> 
     assert watching.next() == "two"
 
 
-def test_same_text_is_not_handed_on_again(api: ApiServer, watching: Watching) -> None:
+def test_same_texts_are_not_handed_on_again(api: ApiServer, watching: Watching) -> None:
     _change(api, "one")
-    api.put("policy", {"policy.yaml": "one", "notes": "changed"})
     _change(api, "two")
     assert watching.next() == "two"
+
+
+def test_hands_on_all_keys_and_a_change_of_any(api: ApiServer, watching: Watching) -> None:
+    """A policy may include others: they lie beside it in the same ConfigMap."""
+    api.put("policy", {"policy.yaml": "one", "more.yaml": "x"})
+    assert watching.next_texts() == {"policy.yaml": "one", "more.yaml": "x"}
 
 
 def test_waits_for_a_configmap_that_does_not_exist_yet(api: ApiServer) -> None:
@@ -186,7 +199,8 @@ def test_callback_that_raises_does_not_end_the_watch(
 ) -> None:
     texts: queue.Queue[str] = queue.Queue()
 
-    def refuse_first(text: str) -> None:
+    def refuse_first(changed: Texts) -> None:
+        text = changed["policy.yaml"]
         texts.put(text)
         if text == "bad":
             raise ValueError("refused")
@@ -211,9 +225,7 @@ def test_stops_while_blocked_on_a_silent_watch(api: ApiServer) -> None:
 def test_server_that_is_away_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     with ApiServer() as gone:
         url = gone.url
-    api = ApiServer()
-    api._http = type("Closed", (), {"server_address": ("127.0.0.1", int(url.rsplit(":", 1)[1]))})()
-    running = Watching(api)
+    running = Watching(url)
     assert running.nothing_waits()
     assert running.stop()
 
@@ -224,3 +236,43 @@ def test_backoff_doubles_up_to_its_ceiling() -> None:
         delays_s = [source._backoff_s(failures) for _ in range(200)]
         assert ceiling_s / 2 <= min(delays_s) <= max(delays_s) <= ceiling_s
         assert max(delays_s) - min(delays_s) > ceiling_s / 4, "replicas would return together"
+
+
+def test_reads_once_and_does_not_hand_that_on_again(api: ApiServer) -> None:
+    api.put("policy", {"policy.yaml": "one"})
+    source, texts, stop = source_of(api.url), queue.Queue[Texts](), threading.Event()
+    assert source.read() == {"policy.yaml": "one"}
+    thread = threading.Thread(target=source.run, args=(texts.put, stop), daemon=True)
+    thread.start()
+    api.await_watches(1)
+    _change(api, "two")
+    assert texts.get(timeout=TIMEOUT_S) == {"policy.yaml": "two"}
+    stop.set()
+    thread.join(TIMEOUT_S)
+    assert len(api.lists) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "failures", "words"),
+    [
+        (None, [], "studio/policy does not exist"),
+        ({"other.yaml": "x"}, [], "has no key 'policy.yaml'; it has other.yaml"),
+        ({"policy.yaml": "x"}, [403], "HTTP 403 Forbidden"),
+        ({"policy.yaml": "x"}, [503], "HTTP 503"),
+    ],
+)
+def test_a_read_that_fails_says_why(
+    api: ApiServer, data: dict[str, str] | None, failures: list[int], words: str
+) -> None:
+    if data is not None:
+        api.put("policy", data)
+    api.failures.extend(failures)
+    with pytest.raises(ClusterError, match=words):
+        source_of(api.url).read()
+
+
+def test_a_read_from_a_server_that_is_away_says_so() -> None:
+    with ApiServer() as gone:
+        url = gone.url
+    with pytest.raises(ClusterError, match="does not accept connections"):
+        source_of(url).read()
