@@ -48,12 +48,10 @@ def _table(name: str, head: str, rows: Sequence[str]) -> str:
 def _badness(sample: Document | None) -> int:
     if sample is None:
         return 0
-    said = sum(word["fix"] for word in sample["words"])
-    return (
-        100 * (sample["error"] is not None)
-        + 10 * said
-        + sum(not each["passed"] for each in sample["readings"])
-    )
+    said = sum(bool(word["fix"]) for word in sample["words"])
+    missed = sum(not each["passed"] for each in sample["readings"])
+    lost = sample["error"] is not None
+    return 100 * lost + 10 * said + missed
 
 
 def _row(row: Mapping[str, Document], variants: Sequence[str], pictures: Mapping[str, Path]) -> str:
