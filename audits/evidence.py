@@ -21,7 +21,8 @@ class Reading:
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One answer. `question` is equal for answers of several variants to the same prompt and seed.
-    `picture` is None where none came, and `error` says why. `models` are the stages that really answered."""
+    `picture` is None where none came, and `error` says why. `models` are the stages that really answered;
+    `steps` is what the first was asked for, None where it took its own default."""
 
     id: str
     asset: str

@@ -25,6 +25,7 @@ def report_page(summary: Document, pictures: Mapping[str, Path]) -> str:
         _verdicts(summary, choices, pictures),
         *(_asset(summary, each, choices[each["name"]], pictures) for each in summary["assets"]),
         _agreement(summary),
+        _production(summary),
         _method(summary),
         _receipts(summary),
     ]
@@ -216,6 +217,19 @@ def _agreement(summary: Document) -> str:
     )
     shown = table("How often people would fix a picture that", ["", "judged", "would fix"], rows)
     return f"<section>{title}<p>{words}</p>{shown}</section>"
+
+
+def _production(summary: Document) -> str:
+    rows = [
+        f'<th scope="row">{escape(each["route"])}<small>{escape(each["arm"] or "")}</small></th>'
+        f"<td>{each['count']}</td><td>{percent(each['ratio'])}{strip(each['ratio'], each['interval'])}</td>"
+        f"<td>{each['minutes_mean']:.1f} min</td>"
+        for each in summary.get("production", ())
+    ]
+    if not rows:
+        return ""
+    shown = table("What people did with what was delivered", ["route", "told", "fixed", "a fix took"], rows)
+    return f"<section><h2>In production</h2>{shown}</section>"
 
 
 _METHOD = (

@@ -8,5 +8,11 @@ from serve.cli.lazy import LazyGroup
 audit = LazyGroup(
     "audit",
     help="Measure which model fits which asset, and write the policy from it.",
-    places={},
+    places={
+        "accept": ("serve.cli.audit_watch", "accept_command"),
+        "compare": ("serve.cli.audit_watch", "compare_command"),
+        "recommend": ("serve.cli.audit_recommend", "recommend_command"),
+        "report": ("serve.cli.audit_report", "report_command"),
+        "review": ("serve.cli.audit_review", "review_command"),
+    },
 )

@@ -199,7 +199,7 @@ def schema_command() -> None:
 def _load(policy_path: Path, config: Path | None) -> tuple[Policy, Mapping[str, ModelFacts]]:
     """Raises PolicyError."""
     text = policy_path.read_bytes()
-    models = _configured_models(config) if config is not None else assumed_models(text, policy_path)
+    models = configured_models(config) if config is not None else assumed_models(text, policy_path)
     return load_policy(text, source=str(policy_path), models=models, read=folder_reader(policy_path)), models
 
 
@@ -227,7 +227,7 @@ def _load_configured(config: Path) -> tuple[Policy, Mapping[str, ModelFacts]]:
     return load_policy(found.text, source=found.source, models=models, read=found.read), models
 
 
-def _configured_models(config: Path) -> Mapping[str, ModelFacts]:
+def configured_models(config: Path) -> Mapping[str, ModelFacts]:
     from serve.config import ConfigError, load_config, model_facts
 
     try:

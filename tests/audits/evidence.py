@@ -95,7 +95,6 @@ def _sample(folder: Path, asset: str, variant: str, number: int) -> Sample:
         latency_ms=None if lost else latency_ms * (1 + (number * 7 % 12) / 20),
         gpu_s=gpu_s,
         models=() if lost else MODELS[variant],
-        steps=None if variant == "typesetter" or lost else 20,
         receipt=None
         if lost
         else {"request_id": path.stem, "route": asset, "model": "+".join(MODELS[variant])},
