@@ -12,37 +12,18 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from routing.document import parse
+from audits.recommend.changes import (
+    CannotEdit,
+    NewRoute,
+    RouteChange,
+    RoutePlace,
+    check_meaning,
+    updated,
+)
 
 REMARK = "# audit: "
 """Begins each line of evidence, so that the next recommendation finds and replaces them."""
 _WIDTH = 100
-
-RoutePlace = int | None
-"""A route's index in `model_routing`, or None for the default route."""
-
-
-class CannotEdit(ValueError):
-    """The file is written in a way in which a route cannot be changed without changing more."""
-
-
-@dataclass(frozen=True, slots=True)
-class RouteChange:
-    """`values` are the keys of the route that change, None for a key to be removed; `remarks` stand above
-    it."""
-
-    place: RoutePlace
-    values: Mapping[str, Any]
-    remarks: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class NewRoute:
-    """A route that is written before the one with the index `before`, or at the end."""
-
-    before: int | None
-    values: Mapping[str, Any]
-    remarks: Sequence[str]
 
 
 def edit_policy(text: str, changes: Sequence[RouteChange], additions: Sequence[NewRoute]) -> str:
@@ -50,13 +31,14 @@ def edit_policy(text: str, changes: Sequence[RouteChange], additions: Sequence[N
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if not isinstance(root, MappingNode) or root.flow_style:
         raise CannotEdit("the policy is not a block of `key: value` lines")
-    lines = text.splitlines()
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    lines = text.removesuffix(line_end).split(line_end)
     # From the bottom to the top, so that the line numbers above stay true; at one place the last goes first.
     edits = [_change(lines, root, each) for each in changes] + _additions(lines, root, additions)
     for edit in sorted(edits, key=lambda each: (each.first, each.after))[::-1]:
         lines[edit.first : edit.after] = edit.lines
-    edited = "\n".join(lines) + "\n"
-    _check(text, edited, changes, additions)
+    edited = line_end.join(lines) + line_end
+    check_meaning(text, edited, changes, additions)
     return edited
 
 
@@ -89,7 +71,7 @@ def _change(lines: Sequence[str], root: MappingNode, change: RouteChange) -> _Ed
         above -= 1
     if route.flow_style:
         old = {key.value: _plain(value) for key, value in route.value}
-        chunks = [_fresh(key, value) for key, value in _updated(old, change.values).items()]
+        chunks = [_fresh(key, value) for key, value in updated(old, change.values).items()]
     else:
         chunks = _changed(_chunks(lines, route), change.values)
     if not chunks:
@@ -98,7 +80,7 @@ def _change(lines: Sequence[str], root: MappingNode, change: RouteChange) -> _Ed
     head: list[str] = []
     if change.place is None:
         head = ["default:"] if route.flow_style else list(lines[first : _line(route)])
-    new = [*(f"{outer}{REMARK}{remark}" for remark in change.remarks), *head, *_laid_out(chunks, prefix)]
+    new = [*_remarks(change.remarks, outer), *head, *_laid_out(chunks, prefix)]
     return _Edit(above, _last_line(route) + 1, new)
 
 
@@ -180,11 +162,6 @@ def _revalued(chunk: _Chunk, value: Any) -> _Chunk:
     return _Chunk(chunk.key, chunk.before, [f"{head}{_flow(value)}{tail}"])
 
 
-def _updated(old: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    merged = {**old, **values}
-    return {key: value for key, value in merged.items() if value is not None}
-
-
 def _laid_out(chunks: Sequence[_Chunk], prefix: str) -> list[str]:
     """The first key goes behind `prefix`, which may hold a dash, so comments before it go above."""
     indent = " " * len(prefix)
@@ -221,7 +198,12 @@ def _additions(lines: Sequence[str], root: MappingNode, additions: Sequence[NewR
 
 def _new_route(route: NewRoute, outer: str) -> list[str]:
     chunks = [_fresh(key, value) for key, value in route.values.items() if value is not None]
-    return [*(f"{outer}{REMARK}{remark}" for remark in route.remarks), *_laid_out(chunks, f"{outer}- ")]
+    return [*_remarks(route.remarks, outer), *_laid_out(chunks, f"{outer}- ")]
+
+
+def _remarks(remarks: Sequence[str], outer: str) -> list[str]:
+    """Each stays on its line, whatever names it cites."""
+    return [f"{outer}{REMARK}{' '.join(remark.split())}" for remark in remarks]
 
 
 def _above_comments(lines: Sequence[str], first: int) -> int:
@@ -280,39 +262,3 @@ def _line(node: Node) -> int:
 
 def _plain(node: Node) -> Any:
     return yaml.safe_load(yaml.serialize(node))
-
-
-def _check(before: str, after: str, changes: Sequence[RouteChange], additions: Sequence[NewRoute]) -> None:
-    """Raises CannotEdit unless the new text means exactly the old one with the changes."""
-    expected: dict[str, Any] = _as_lists(parse(before, "policy").value)
-    routes: list[tuple[Any, ...]] = [
-        (index, 1, each) for index, each in enumerate(expected.get("model_routing") or [])
-    ]
-    for change in changes:
-        old = expected["default"] if change.place is None else routes[change.place][2]
-        new = _updated(old, change.values)
-        if change.place is None:
-            expected["default"] = new
-        else:
-            routes[change.place] = (change.place, 1, new)
-    end = len(routes)
-    for addition in additions:
-        values = {key: value for key, value in addition.values.items() if value is not None}
-        at = end if addition.before is None else addition.before
-        routes.append((at, 0, values))
-    if routes:
-        expected["model_routing"] = [route for *_, route in sorted(routes, key=lambda each: each[:2])]
-    try:
-        found = _as_lists(parse(after, "policy").value)
-    except ValueError as error:
-        raise CannotEdit(
-            f"the policy is written in a way that cannot be changed line by line: {error}"
-        ) from None
-    if found != expected:
-        raise CannotEdit("the policy is written in a way that cannot be changed line by line")
-
-
-def _as_lists(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _as_lists(each) for key, each in value.items()}
-    return [_as_lists(each) for each in value] if isinstance(value, tuple | list) else value

@@ -15,8 +15,9 @@ from typing import Any
 
 import yaml
 
+from audits.recommend.changes import CannotEdit, NewRoute, RouteChange
 from audits.recommend.choosing import Choice, Contender
-from audits.recommend.editing import CannotEdit, NewRoute, RouteChange, edit_policy
+from audits.recommend.editing import edit_policy
 from routing.cases import CaseFile, load_cases, run_cases
 from routing.decide import PolicyEngine
 from routing.files import ReadInclude

@@ -3,6 +3,7 @@ of."""
 
 import asyncio
 import base64
+import os
 import re
 import shutil
 import subprocess
@@ -136,7 +137,9 @@ def _chromium(folder: Path) -> Iterator[int]:
     """A browser with its profile in `folder`, and the port on which it takes commands."""
     assert CHROMIUM is not None
     command = [CHROMIUM, *_OPTIONS, f"--user-data-dir={folder / 'chromium'}", "about:blank"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # It leaves sockets in the folder of temporary files.
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
         found = next(filter(None, map(_LISTENS.search, process.stderr)), None)
         assert found is not None, "Chromium ended before it listened"

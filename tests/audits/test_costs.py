@@ -28,7 +28,8 @@ def test_what_is_cheaper_at_every_rate_has_no_break_even():
     assert break_even_usd_per_hour(cost(0.01, 0.1), cost(0.01, 0.1)) is None
 
 
-RATIO, USD = st.floats(0, 1), st.floats(0, 10)
+RATIO = st.integers(0, 100).map(lambda percent: percent / 100)
+USD = st.integers(0, 1000).map(lambda cents: cents / 100)
 
 
 @given(USD, RATIO, USD, RATIO)

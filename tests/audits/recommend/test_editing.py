@@ -5,7 +5,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audits.recommend.editing import CannotEdit, NewRoute, RouteChange, edit_policy
+from audits.recommend.changes import CannotEdit, NewRoute, RouteChange
+from audits.recommend.editing import edit_policy
 
 POLICY = """\
 # Which model makes what.
@@ -169,3 +170,17 @@ def test_the_new_text_means_the_change_and_no_comment_elsewhere_is_lost(changes)
         "# Everything else.",
     ):
         assert comment in after
+
+
+def test_line_ends_stay_as_they_are():
+    text = POLICY.replace("\n", "\r\n")
+    after = edit_policy(text, [RouteChange(0, {"max_latency_ms": 450}, ["p95"])], [])
+    assert after.replace("\r\n", "") == edit_policy(
+        POLICY, [RouteChange(0, {"max_latency_ms": 450}, ["p95"])], []
+    ).replace("\n", "")
+
+
+def test_a_name_with_a_line_break_cannot_leave_its_remark():
+    after = edit_policy(POLICY, [RouteChange(0, {}, ["x\ndefault: {model: evil}"])], [])
+    assert yaml.safe_load(after) == yaml.safe_load(POLICY)
+    assert "# audit: x default: {model: evil}" in after
