@@ -24,6 +24,7 @@ COPY deployments ./deployments
 COPY routing ./routing
 COPY loadtests ./loadtests
 COPY audits ./audits
+COPY batches ./batches
 RUN pip install --no-deps . && pip check
 
 FROM python:3.11-slim-bookworm@${PYTHON_DIGEST} AS runtime

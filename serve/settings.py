@@ -51,6 +51,14 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def read_secret(variable: str, environ: Mapping[str, str] | None = None) -> str:
+    """The value of a variable that the operator names. Raises SettingsError, which does not show it."""
+    value = (os.environ if environ is None else environ).get(variable, "").strip()
+    if not value:
+        raise SettingsError(f"the environment variable {variable} is not set, or is empty")
+    return value
+
+
 def _port(text: str | None) -> int | None:
     if text is None:
         return None

@@ -8,6 +8,7 @@ from serve.cli.lazy import LazyGroup
 
 _COMMANDS = {
     "audit": ("serve.cli.audit", "audit"),
+    "batch": ("serve.cli.batch", "batch"),
     "up": ("serve.cli.up", "up"),
     "policy": ("serve.cli.policy", "policy"),
     "profile": ("serve.cli.profile", "profile"),

@@ -15,7 +15,7 @@ from serve.metrics import RayObserver
 from tests.docs.pages import ROOT, blocks, names, read, rows, section
 
 TEXT = read("docs/architecture.md")
-PACKAGES = ("serve", "deployments", "routing", "loadtests", "audits")
+PACKAGES = ("serve", "deployments", "routing", "loadtests", "audits", "batches")
 METRIC_KINDS = {"Counter": "counter", "Histogram": "histogram", "Gauge": "gauge"}
 
 

@@ -1,0 +1,1 @@
+"""Renders a file of items through an endpoint: `atelier batch`. Speaks HTTP only."""
