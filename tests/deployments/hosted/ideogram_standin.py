@@ -120,7 +120,7 @@ class IdeogramStandIn(StandIn):
             check_legacy(fields)
         except Violation as problem:
             return self._violated(request, problem)
-        self.calls.append(Seen(request.path, fields, {}))
+        self.saw(Seen(request.path, fields, {}, request.headers))
         return await self._answer(request, fields["prompt"], RATIOS[fields.get("aspect_ratio", "ASPECT_1_1")])
 
     def _v3(self, known: frozenset[str], required_files: frozenset[str]) -> Callable[[web.Request], Any]:
@@ -133,7 +133,7 @@ class IdeogramStandIn(StandIn):
                 check_pictures(files)
             except Violation as problem:
                 return self._violated(request, problem)
-            self.calls.append(Seen(request.path, fields, files))
+            self.saw(Seen(request.path, fields, files, request.headers))
             width, height = (int(side) for side in fields.get("resolution", "1024x1024").split("x"))
             size = files["image"].size if "mask" in files else (width, height)
             return await self._answer(request, fields["prompt"], size)

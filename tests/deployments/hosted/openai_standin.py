@@ -127,7 +127,7 @@ class OpenAIStandIn(StandIn):
                 check_generation(fields)
         except (Violation, ValidationError) as error:
             return self._violated(request, error)
-        self.calls.append(Seen(request.path, fields, {}))
+        self.saw(Seen(request.path, fields, {}, request.headers))
         return await self._answer(request, fields, self.next_behaviour())
 
     async def _edit(self, request: web.Request) -> web.Response:
@@ -138,7 +138,7 @@ class OpenAIStandIn(StandIn):
                 check_edit(fields, files)
         except (Violation, ValidationError) as error:
             return self._violated(request, error)
-        self.calls.append(Seen(request.path, fields, files))
+        self.saw(Seen(request.path, fields, files, request.headers))
         return await self._answer(request, fields, self.next_behaviour())
 
     def _authorized(self, request: web.Request) -> None:

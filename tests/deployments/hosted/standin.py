@@ -19,6 +19,9 @@ from PIL import Image
 KEY = "sk-live-7Qh2-do-not-leak-me"
 """What every stand-in wants; the tests search everything that comes out for it."""
 
+KEY_VARIABLE = "PROVIDER_KEY"
+"""Where the tests' configs find it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
@@ -66,11 +69,12 @@ Behaviour = Refuse | Hang | HangUp | Say | Paint | Special
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A call that was understood: its path, its fields, its files (decoded as images)."""
+    """A call that was understood: its path, its fields, its files (decoded as images), its headers."""
 
     path: str
     fields: Mapping[str, Any]
     files: Mapping[str, Image.Image]
+    headers: Mapping[str, str]
 
 
 class Violation(Exception):
@@ -85,9 +89,14 @@ class StandIn:
         self.violations: list[str] = []
         self.behaviours: deque[Behaviour] = deque()
         self.origin = ""
+        self.arrived = asyncio.Event()
 
     def application(self) -> web.Application:
         raise NotImplementedError
+
+    def saw(self, call: Seen) -> None:
+        self.calls.append(call)
+        self.arrived.set()
 
     def next_behaviour(self) -> Behaviour | None:
         return self.behaviours.popleft() if self.behaviours else None

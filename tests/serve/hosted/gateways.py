@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import openai
@@ -11,15 +10,13 @@ import openai
 from deployments.client import LocalModelClient
 from deployments.replica import ModelReplica
 from deployments.telemetry import ProcessTelemetry
-from deployments.types import ModelLoad
 from serve.gateway import Gateway
 from serve.metrics import NoObserver
 from serve.schemas import Receipt
 from tests.deployments.hosted.ideogram_standin import IdeogramStandIn
 from tests.deployments.hosted.openai_standin import OpenAIStandIn
+from tests.deployments.hosted.standin import KEY_VARIABLE
 from tests.serve.gateways import config, official
-
-KEY_VARIABLE = "PROVIDER_KEY"
 
 
 def openai_model(api: OpenAIStandIn, model: str, **fields: Any) -> dict[str, Any]:
@@ -58,20 +55,13 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served(
-    policy: str, models: Mapping[str, Any], loads: Mapping[str, ModelLoad] | None = None, **more: Any
-) -> AsyncIterator[Served]:
-    """`loads` replaces what a model reports of itself."""
+async def served(policy: str, models: Mapping[str, Any], **more: Any) -> AsyncIterator[Served]:
     app_config = config(policy, models, **more)
     replicas: dict[str, ModelReplica] = {}
     for name, spec in app_config.models.items():
         replicas[name] = ModelReplica.__new__(ModelReplica)
         await ModelReplica.__init__(replicas[name], name, spec, ProcessTelemetry())  # type: ignore[misc]
-    clients = {}
-    for name, each in replicas.items():
-        load = (loads or {}).get(name)
-        report = each.load_report if load is None else partial(_same, load)
-        clients[name] = LocalModelClient(name, each.render, report)
+    clients = {name: LocalModelClient(name, each.render, each.load_report) for name, each in replicas.items()}
     observed = Observed()
     gateway = Gateway(app_config, clients, observed)
     await gateway._fleet.poll(clients)
@@ -80,7 +70,3 @@ async def served(
     finally:
         for replica in replicas.values():
             await replica._model.close()
-
-
-def _same(load: ModelLoad) -> ModelLoad:
-    return load
