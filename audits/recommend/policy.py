@@ -81,7 +81,8 @@ def recommend(
         place = _place(policy, route)
         shared = route is not None and sum(other is route for other in taken.values()) > 1
         if route is not None and not shared and place is not None and place < own_routes:
-            changes.append(RouteChange(place, _values(each.choice, route), each.evidence))
+            remarks = (*each.evidence, *_removed(each.choice, route))
+            changes.append(RouteChange(place, _values(each.choice, route), remarks))
         elif each.choice.promise is not None:
             values = {
                 "name": _free_name(each.asset, policy),
@@ -140,6 +141,17 @@ def _values(choice: Choice, route: Route | None) -> dict[str, Any]:
     return (
         values if route is None else {key: each for key, each in values.items() if _differs(route, key, each)}
     )
+
+
+def _removed(choice: Choice, route: Route) -> list[str]:
+    """What stood by until now and is not known to pass, whether it failed or nobody asked."""
+    if choice.promise is None:
+        return []
+    kept = {each.models for each in (choice.promise, *choice.rungs, *choice.fallbacks)}
+    gone = [each.models for each in route.candidates if not each.in_ladder and each.models not in kept]
+    return [
+        f"no fallback any more: {' → '.join(models)}, which did not pass" for models in dict.fromkeys(gone)
+    ]
 
 
 def _differs(route: Route, key: str, value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Words on our pages can be read by those who see little: WCAG 2.2 asks for 4.5:1, of borders of controls for 3:1."""
+"""Words on our pages can be read by those who see little: WCAG 2.2 asks for 4.5:1, of controls for 3:1."""
 
 import re
 from importlib import resources

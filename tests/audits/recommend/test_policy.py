@@ -75,6 +75,12 @@ def test_the_diff_applies_and_makes_the_new_policy(tmp_path):
     assert (tmp_path / "policy.yaml").read_text() == found.text
 
 
+def test_a_fallback_that_did_not_pass_goes_and_is_named():
+    found = recommend(POLICY, "policy.yaml", MODELS, [asset("ui-badge", contender("now", ("creative",)))])
+    assert "-    fallback: [typesetter]" in found.diff
+    assert "+  # audit: no fallback any more: typesetter, which did not pass" in found.diff
+
+
 def test_its_cases_pass_on_the_new_policy_and_fail_on_the_present_one():
     found = recommend(POLICY, "policy.yaml", MODELS, [asset("ui-badge", TYPESETTER, ILLEGIBLE)])
     cases = load_cases(found.cases, "cases")
