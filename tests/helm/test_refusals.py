@@ -239,6 +239,13 @@ WRONG: list[tuple[str, Object, str]] = [
         "modelCache.kind is none",
     ),
     ("claim without a size", {"modelCache": {"kind": "pvc"}}, "modelCache.pvc.size"),
+    ("batches without a size", {"batches": {"enabled": True}}, "batches.size"),
+    (
+        "batches in a folder of the pod",
+        {"app": {"batches": {"folder": "/tmp/x"}}},
+        "app.batches.folder is set",
+    ),
+    ("batches with a journal", {"app": {"batches": {"journal": "wal"}}}, "app.batches.journal is set"),
     ("folder of the node without a path", {"modelCache": {"kind": "hostPath"}}, "modelCache.hostPath"),
     (
         "several routers, one memory",

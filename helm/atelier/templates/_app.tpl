@@ -19,6 +19,11 @@ The application's own configuration: what serve.config.AppConfig reads, and Ray 
 {{- $app := deepCopy .Values.app -}}
 {{- $_ := set $app "models" (include "atelier.models" . | fromYaml) -}}
 {{- $_ := set $app "policy" (include "atelier.policySource" . | fromJson) -}}
+{{- if .Values.batches.enabled -}}
+{{- $journal := ternary "delete" "wal" (eq .Values.batches.accessMode "ReadWriteMany") -}}
+{{- $kept := dict "folder" .Values.batches.mountPath "journal" $journal -}}
+{{- $_ := set $app "batches" (merge $kept (default dict $app.batches)) -}}
+{{- end -}}
 {{- toYaml $app -}}
 {{- end -}}
 

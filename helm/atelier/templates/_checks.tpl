@@ -15,6 +15,7 @@ application would refuse later, when it is harder to see why.
 {{- include "atelier.checkExposure" . -}}
 {{- include "atelier.checkCallers" . -}}
 {{- include "atelier.checkModelCache" . -}}
+{{- include "atelier.checkBatches" . -}}
 {{- include "atelier.checkTelemetry" . -}}
 {{- include "atelier.checkNetworkPolicy" . -}}
 {{- end -}}
@@ -330,6 +331,18 @@ application would refuse later, when it is harder to see why.
 {{- if and $weights (not (hasPrefix "/" $weights)) -}}
 {{- fail (printf "models.%s.weights %q is a hub id, but with a model cache replicas load offline: add it to modelCache.models and point weights to %s<folder>" $name $weights $prefix) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "atelier.checkBatches" -}}
+{{- $batches := .Values.batches -}}
+{{- if and $batches.enabled (not $batches.existingClaim) (not $batches.size) -}}
+{{- fail "batches.enabled needs batches.size or batches.existingClaim" -}}
+{{- end -}}
+{{- range $key := list "folder" "journal" -}}
+{{- if hasKey (default dict $.Values.app.batches) $key -}}
+{{- fail (printf "app.batches.%s is set: use batches, which mounts a volume and sets it" $key) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

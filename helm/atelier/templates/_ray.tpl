@@ -103,9 +103,16 @@ volumeMounts:
 {{- if .Values.providerKeys.existingSecret }}
 - {name: provider-keys, mountPath: "{{ include "atelier.providerKeysDir" . }}", readOnly: true}
 {{- end }}
+{{- if .Values.batches.enabled }}
+- {name: batches, mountPath: "{{ .Values.batches.mountPath }}"}
+{{- end }}
 {{- if ne .Values.modelCache.kind "none" }}
 - {name: models, mountPath: "{{ .Values.modelCache.mountPath }}", readOnly: true}
 {{- end }}
+{{- end -}}
+
+{{- define "atelier.batchesClaim" -}}
+{{- default (printf "%s-batches" (include "atelier.fullname" .)) .Values.batches.existingClaim -}}
 {{- end -}}
 
 {{- define "atelier.rayVolumes" -}}
@@ -129,6 +136,11 @@ volumeMounts:
   secret:
     secretName: "{{ . }}"
     defaultMode: 0440
+{{- end }}
+{{- if .Values.batches.enabled }}
+- name: batches
+  persistentVolumeClaim:
+    claimName: "{{ include "atelier.batchesClaim" . }}"
 {{- end }}
 {{- include "atelier.modelCacheVolume" . }}
 {{- end -}}
