@@ -94,7 +94,7 @@ def test_packaged_chart_refuses_a_typo(tmp_path: Path) -> None:
 _DRAWN = (
     "image", "apiKeys", "ray", "head", "workerGroups", "podAnnotations", "securityContext", "priorityClasses",
     "modelCache", "ingress", "gateway", "networkPolicy", "otelCollector", "monitoring", "tests", "loadtest",
-    "audit",
+    "audit", "batches",
 )  # fmt: skip
 
 
