@@ -76,6 +76,7 @@ class PolicyEngine:
             reason=_reason(target, chain, filtered, budget_ms, spec.raster_fallback),
             budget_ms=budget_ms,
             chain=chain,
+            asked_rung=target.first_rank,
             rejected=tuple(filtered.rejected),
             raster=spec.raster_fallback,
             refusal=_refusal(filtered, budget_ms) if refused else None,

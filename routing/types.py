@@ -203,7 +203,8 @@ class Decision:
     """What will happen to a request. `chain` is in the order of trying; empty means refused.
 
     `budget_ms` is the end-to-end budget, None for unlimited. `raster` is the path of a baked image that
-    answers when the chain is exhausted. `refusal` and `retry_after_s` are set when the chain is empty
+    answers when the chain is exhausted. `asked_rung` is where the route's ladder starts for this request: 0,
+    or what an alias or its quality said. `refusal` and `retry_after_s` are set when the chain is empty
     and there is no raster. `fastest_ms` is the shortest predicted time of any candidate that could make the
     image at all, whether or not it fits the budget. `continue_on_content_refused` says whether a provider's
     refusal goes to the next candidate. `arm` is the experiment's arm that this request fell into, `shadow` a
@@ -221,6 +222,7 @@ class Decision:
     refusal: Outcome | None = None
     retry_after_s: float | None = None
     deterministic: bool = False
+    asked_rung: int = 0
     fastest_ms: float | None = None
     continue_on_content_refused: bool = False
     experiment: str | None = None

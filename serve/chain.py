@@ -56,8 +56,15 @@ class Chain:
                 self.failures.append(_failure(plan, error, started_s))
                 plan = self._after(plan, error)
             else:
-                first = plan is self.decision.chain[0]
-                return ImageOutcome(image, self.seed, plan, stages, tuple(self.failures), first)
+                return ImageOutcome(
+                    image=image,
+                    seed=self.seed,
+                    plan=plan,
+                    stages=stages,
+                    failures=tuple(self.failures),
+                    is_first_choice=plan is self.decision.chain[0],
+                    asked_rung=self.decision.asked_rung,
+                )
         return await self._last_resort()
 
     async def _attempt(self, plan: Plan, started_s: float) -> tuple[EncodedImage, tuple[StageReceipt, ...]]:

@@ -39,7 +39,7 @@ class CacheState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ImageOutcome:
     """One image. `plan` is None when a baked raster asset answered. `is_first_choice`: by the plan that its
-    decision put first."""
+    decision put first. `asked_rung` is where the ladder started."""
 
     image: EncodedImage
     seed: int
@@ -48,6 +48,7 @@ class ImageOutcome:
     failures: tuple[Failure, ...]
     is_first_choice: bool
     cache: CacheState = CacheState.OFF
+    asked_rung: int = 0
 
     @property
     def model(self) -> str:
@@ -55,8 +56,8 @@ class ImageOutcome:
 
     @property
     def substituted(self) -> bool:
-        """Whether something other than what the route promises was delivered."""
-        return self.plan is None or self.plan.rung > 0 or not self.is_first_choice
+        """Whether something other than what was asked of the route was delivered."""
+        return self.plan is None or self.plan.rung > self.asked_rung or not self.is_first_choice
 
     @property
     def cost_usd(self) -> float:
