@@ -7,9 +7,8 @@ import httpx2
 
 CONNECT_TIMEOUT_S = 5.0
 
-# Requests hold prompts and pictures, links to results are signed: none of it belongs in logs.
-for _library in ("httpx2", "httpcore2", "openai"):
-    logging.getLogger(_library).setLevel(logging.WARNING)
+_TALKATIVE = ("httpx2", "httpcore2", "openai")
+"""Libraries that log requests, which hold prompts and pictures, and links to results, which are signed."""
 
 
 class TooLarge(httpx2.TransportError):
@@ -19,7 +18,9 @@ class TooLarge(httpx2.TransportError):
 def bounded_client(max_bytes: int, connections: int, trust_env: bool = True) -> httpx2.AsyncClient:
     """Ends an answer whose body, as it comes over the wire, exceeds `max_bytes`. Bodies are not asked for
     compressed: a bound on the wire would be worth little. `trust_env` says whether the environment's proxies
-    are used."""
+    are used. From now on the libraries below log warnings only."""
+    for library in _TALKATIVE:
+        logging.getLogger(library).setLevel(logging.WARNING)
 
     async def bound(response: httpx2.Response) -> None:
         announced = response.headers.get("content-length", "")
@@ -54,5 +55,6 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 def timeout(seconds: float) -> httpx2.Timeout:
-    """`seconds` for each wait of a call; less for connecting, which is quick or fails."""
-    return httpx2.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT_S))
+    """`seconds` for each wait of a call; less for connecting, so that a server that cannot be reached is told
+    from one that is slow."""
+    return httpx2.Timeout(seconds, connect=min(0.9 * seconds, CONNECT_TIMEOUT_S))

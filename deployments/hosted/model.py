@@ -148,6 +148,8 @@ class HostedModel:
 
     async def _answered(self, send: Send, work: _Work) -> Answer:
         """Sends, and sends again what was not taken while there is time for it."""
+        if work.left_s() <= 0:
+            raise TimedOut
         for tries_left in range(self._spec.retries, -1, -1):
             await self._pacing.start(self._patience_s(work))
             try:

@@ -16,7 +16,8 @@ def decode(data: bytes, max_bytes: int) -> Pixels:
     try:
         return uploads.decode_image(data, "the provider's image", limits)
     except InvalidRequest as error:
-        raise ModelFailed(error.message) from None
+        problem, _, _advice = error.message.partition(":")  # advice for somebody who uploads
+        raise ModelFailed(problem) from None
 
 
 def fitted(pixels: Pixels, width: int, height: int) -> Pixels:

@@ -1,7 +1,9 @@
 """What is the same for all providers: time, tries, costs, learning."""
 
 import asyncio
+import contextlib
 import pickle
+import socket
 import time
 from typing import Any
 
@@ -56,6 +58,32 @@ async def test_a_call_ends_before_its_caller_gives_up(openai_api: OpenAIStandIn)
     assert asked.remaining_s() is not None
     assert (asked.remaining_s() or 0.0) > 0
     assert caught.value.cost_usd == 0.08  # they may be painting still
+    await model.close()
+
+
+async def test_what_comes_too_late_is_not_sent(openai_api: OpenAIStandIn) -> None:
+    model = openai_images(openai_api, "gpt-image-2", **PRICE)
+    with pytest.raises(errors.DeadlineExceeded) as caught:
+        await model.render(request(budget_s=hosted_model.HAND_OVER_S / 2))
+    assert caught.value.cost_usd == 0.0
+    assert openai_api.calls == []
+    await model.close()
+
+
+async def test_a_server_that_cannot_be_reached_costs_nothing(openai_api: OpenAIStandIn) -> None:
+    """Connecting ends before the time does, and is not mistaken for a slow answer."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        address = full.getsockname()
+        with contextlib.ExitStack() as waiting:
+            for _ in range(3):  # fills the queue of connections that nobody accepts
+                one = waiting.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(address)
+            openai_api.origin = f"http://127.0.0.1:{address[1]}"
+            model = openai_images(openai_api, "gpt-image-2", retries=0, **PRICE)
+            with pytest.raises(errors.ModelFailed, match="OpenAI cannot be reached") as caught:
+                await model.render(request(budget_s=0.5))
+    assert caught.value.cost_usd == 0.0
     await model.close()
 
 

@@ -3,13 +3,17 @@ stand-in, which is strict."""
 
 import base64
 import io
+import time
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from routing.types import AssetRequest, Capability
+from serve.jobs import ImageJob
 from tests.deployments.hosted.ideogram_standin import IdeogramStandIn
 from tests.deployments.hosted.openai_standin import OpenAIStandIn
-from tests.deployments.hosted.standin import colour_of
+from tests.deployments.hosted.standin import StandIn, colour_of
 from tests.serve.hosted.gateways import ideogram_model, openai_model, served
 
 PROMPT = "a lighthouse at dawn"
@@ -128,6 +132,30 @@ async def test_a_gpt_image_model_with_transparency(openai_api: OpenAIStandIn) ->
     assert answer.data is not None
     image = picture(answer.data[0].b64_json)
     assert (image.size, image.mode) == ((512, 512), "RGBA")
+
+
+@pytest.mark.parametrize("system", ["gpt-image", "Ideogram V3"])
+async def test_an_edit_is_planned_and_made(
+    openai_api: OpenAIStandIn, ideogram_api: IdeogramStandIn, system: str
+) -> None:
+    """A picture and a mask, from the dispatcher on: who cannot edit is passed over before anything runs."""
+    if system == "gpt-image":
+        api: StandIn = openai_api
+        editor = openai_model(openai_api, "gpt-image-1.5")
+        path = "/v1/images/edits"
+    else:
+        api, editor = ideogram_api, ideogram_model(ideogram_api, "V_3")
+        path = "/v1/ideogram-v3/edit"
+    picture, mask = np.zeros((512, 512, 3), np.uint8), np.full((512, 512), 255, np.uint8)
+    asset = AssetRequest(PROMPT, needs=Capability.EDIT, input_width=512, input_height=512)
+    models = {"painter": openai_model(openai_api, "dall-e-3"), "editor": editor}
+    async with served("default: {model: painter, fallback: [editor]}", models) as service:
+        job = ImageJob("r", time.monotonic(), asset, (1,), image=picture, mask=mask)
+        answer = await service.gateway.dispatcher.dispatch(job)
+    assert [call.path for call in api.calls] == [path]
+    assert answer.receipt.model == "editor"
+    assert "painter which is out: painter cannot edit" in answer.receipt.reason
+    assert (answer.images[0].width, answer.images[0].height) == (512, 512)
 
 
 async def test_several_images_are_several_calls_side_by_side(openai_api: OpenAIStandIn) -> None:
