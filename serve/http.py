@@ -19,6 +19,7 @@ from serve.errors import ApiError, bad_request, internal_error, respond
 from serve.keys import KeyRing
 from serve.middleware.auth import AuthMiddleware
 from serve.middleware.body_limit import BodyLimitMiddleware
+from serve.middleware.disconnect import DisconnectMiddleware
 from serve.middleware.request_id import RequestIdMiddleware
 from serve.middleware.tracing import TracingMiddleware
 
@@ -55,7 +56,9 @@ def build_http(
 
 
 def _wrap(app: FastAPI, limits: Limits, keys: KeyRing | None, streamed_max_bytes: Mapping[str, int]) -> None:
-    """Outermost last: a request gets its id, its span and its tenant, then has its body read."""
+    """Outermost last: a request gets its id, its span and its tenant, has its body read, then works as long
+    as its client is there."""
+    app.add_middleware(DisconnectMiddleware)
     app.add_middleware(
         BodyLimitMiddleware, max_bytes=limits.max_body_bytes, streamed_max_bytes=streamed_max_bytes
     )

@@ -18,7 +18,10 @@ class Share:
 
     @property
     def name(self) -> str:
-        return str(torch.cuda.get_device_name()) if self.device == "cuda" else "cpu"
+        """Of the GPU's model, or of the CPU's vector instructions: what decides how sums are rounded."""
+        if self.device == "cuda":
+            return str(torch.cuda.get_device_name())
+        return f"cpu ({torch.backends.cpu.get_cpu_capability()})"
 
     def used_bytes(self) -> int:
         return int(torch.cuda.memory_reserved()) if self.device == "cuda" else 0

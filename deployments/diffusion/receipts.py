@@ -14,6 +14,7 @@ from deployments.diffusion.tasks import Task
 from deployments.engine.desk import Entry
 from deployments.engine.jobs import Finished
 from deployments.types import Pixels, StageReceipt
+from deployments.verify import inputs_sha256
 
 MAX_STEP_EVENTS = 64
 """More steps than that are told as a number only: a trace is no place for thousands of events."""
@@ -87,7 +88,9 @@ def _details(spec: DiffusionSpec, pipelines: PipelineSet, task: Task, entry: Ent
         "dtype": spec.dtype,
         "device": pipelines.device_name,
         "guidance_scale": task.guidance_scale,
+        "strength": None if task.image is None else task.strength,
         "lora": task.lora,
+        "inputs_sha256": inputs_sha256(task.prompt, task.negative_prompt, task.image, task.mask),
         "denoiser_calls": entry.steps_done,
         "steps_by_batch_size": {str(width): steps for width, steps in sorted(entry.widths.items())},
         "deterministic": entry.steady and set(entry.widths) == {spec.steady_width},

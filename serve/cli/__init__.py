@@ -12,6 +12,7 @@ _COMMANDS = {
     "up": ("serve.cli.up", "up"),
     "policy": ("serve.cli.policy", "policy"),
     "profile": ("serve.cli.profile", "profile"),
+    "verify": ("serve.cli.verify", "verify"),
     "key": ("serve.cli.key", "key"),
     "simulate": ("serve.cli.simulate", "simulate"),
     "loadtest": ("serve.cli.loadtest", "loadtest"),

@@ -1,10 +1,14 @@
 """A gateway in this process: real HTTP application, real policy, echo models without Ray."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import httpx2
 import openai
+import uvicorn
 
 from deployments.client import LocalModelClient, ModelClient
 from deployments.fakes import EchoModel, EchoSpec
@@ -72,3 +76,19 @@ def official(of: Gateway) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(
         api_key="none", base_url="http://atelier/v1", http_client=http(of), max_retries=0
     )
+
+
+@contextlib.contextmanager
+def listening(of: Gateway) -> Iterator[str]:
+    """The gateway behind a real server on loopback."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = uvicorn.Server(uvicorn.Config(of.app, log_level="error", lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()

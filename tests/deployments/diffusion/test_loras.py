@@ -23,12 +23,12 @@ def lora_folders(
 ) -> dict[str, Path]:
     """Two adapters with random weights: one for the denoiser, one for the text encoder as well."""
     return {
-        name: _write_lora(tiny_folder("sd"), tmp_path_factory.mktemp(name), seed, with_text)
+        name: write_lora(tiny_folder("sd"), tmp_path_factory.mktemp(name), seed, with_text)
         for name, seed, with_text in (("red", 1, False), ("blue", 2, True))
     }
 
 
-def _write_lora(base: Path, folder: Path, seed: int, with_text: bool) -> Path:
+def write_lora(base: Path, folder: Path, seed: int, with_text: bool) -> Path:
     pipeline = DiffusionPipeline.from_pretrained(str(base), local_files_only=True)
     layers: dict[str, Any] = {}
     targets = {"unet_lora_layers": (pipeline.unet, ["to_q", "to_v"])}

@@ -1,40 +1,19 @@
-import contextlib
 import io
 import json
 import shlex
 import socket
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
-import uvicorn
 from PIL import Image
 from rich.console import Console
 
 from deployments import errors
 from deployments.types import RenderRequest, RenderResult
 from serve.cli.demo import SAMPLES, render_demo, usage_lines
-from serve.gateway import Gateway
-from tests.serve.gateways import SEED_POLICY, gateway, http
-
-
-@contextlib.contextmanager
-def listening(of: Gateway) -> Iterator[str]:
-    """The gateway behind a real server on loopback."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        server = uvicorn.Server(uvicorn.Config(of.app, log_level="error", lifespan="off"))
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+from tests.serve.gateways import SEED_POLICY, gateway, http, listening
 
 
 def test_the_samples_are_rendered_and_each_is_explained(tmp_path: Path) -> None:
