@@ -23,6 +23,10 @@ class Share:
             return str(torch.cuda.get_device_name())
         return f"cpu ({torch.backends.cpu.get_cpu_capability()})"
 
+    def peak_bytes(self) -> int:
+        """The most that this process has held so far."""
+        return int(torch.cuda.max_memory_reserved()) if self.device == "cuda" else 0
+
     def used_bytes(self) -> int:
         return int(torch.cuda.memory_reserved()) if self.device == "cuda" else 0
 

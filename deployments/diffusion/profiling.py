@@ -79,4 +79,4 @@ def profile_model(
     denoiser = choose_denoiser(pipelines, spec)
     costs = CostModel(max(batches))
     measure(denoiser, costs, spec, sizes, batches)
-    return profile_of(costs, name, pipelines.revision, share.name, spec.dtype)
+    return profile_of(costs, name, pipelines.revision, share.name, spec.dtype, share.peak_bytes())

@@ -34,7 +34,8 @@ class ShapeProfile(BaseModel):
 
 
 class Profile(BaseModel):
-    """`revision` and `device` say what was measured: a profile of another model or device misleads."""
+    """`revision` and `device` say what was measured: a profile of another model or device misleads.
+    `memory_bytes` is the peak on the device, weights included; 0 where it was not measured."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,10 +43,13 @@ class Profile(BaseModel):
     revision: str
     device: str
     dtype: str
+    memory_bytes: Annotated[int, Field(ge=0)] = 0
     shapes: list[ShapeProfile]
 
 
-def profile_of(costs: CostModel, model: str, revision: str, device: str, dtype: str) -> Profile:
+def profile_of(
+    costs: CostModel, model: str, revision: str, device: str, dtype: str, memory_bytes: int = 0
+) -> Profile:
     """What `costs` has learned of shapes without an adapter."""
     shapes = []
     for shape, learned in sorted(costs.shapes().items()):
@@ -64,7 +68,14 @@ def profile_of(costs: CostModel, model: str, revision: str, device: str, dtype: 
                 max_batch=learned.cap.size,
             )
         )
-    return Profile(model=model, revision=revision, device=device, dtype=dtype, shapes=shapes)
+    return Profile(
+        model=model,
+        revision=revision,
+        device=device,
+        dtype=dtype,
+        memory_bytes=memory_bytes,
+        shapes=shapes,
+    )
 
 
 def warm(costs: CostModel, profile: Profile) -> None:

@@ -10,6 +10,7 @@ _COMMANDS = {
     "audit": ("serve.cli.audit", "audit"),
     "batch": ("serve.cli.batch", "batch"),
     "up": ("serve.cli.up", "up"),
+    "plan": ("serve.cli.plan", "plan"),
     "policy": ("serve.cli.policy", "policy"),
     "profile": ("serve.cli.profile", "profile"),
     "verify": ("serve.cli.verify", "verify"),

@@ -1,22 +1,28 @@
-"""A Kubernetes API server of ConfigMaps, as small as a watch needs: list, watch, bookmarks, 410, disconnects.
+"""A Kubernetes API server, as small as its callers need: ConfigMaps with list, watch, bookmarks, 410 and
+disconnects; any other path answers with what a test put there, or 404 as for a missing CRD.
 
-Speaks the real protocol over real HTTP: chunked JSON lines, resource versions, field selectors.
+Speaks the real protocol over real HTTP: chunked JSON lines, resource versions, field selectors, pages.
 """
 
 import json
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 Event = dict[str, Any]
+
+PAGE = 2
+"""The most that one answer lists: small, so that lists have several pages."""
 
 
 @dataclass
 class Request:
     """One request, as the server saw it."""
 
+    path: str
     watch: bool
     resource_version: str | None
     bookmarks: bool
@@ -34,6 +40,8 @@ class ApiServer:
     log: list[tuple[int, Event]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
+    answers: dict[str, Any] = field(default_factory=dict)
+    silent: bool = False
     cuts: int = 0
     ends: int = 0
     garbled: int = 0
@@ -115,6 +123,22 @@ class ApiServer:
             assert opened, f"{len(self.watches)} watches after {timeout_s} s, expected {count}"
             return self.watches[count - 1]
 
+    def kubeconfig(self, folder: Path, namespace: str = "studio", token: str = "token") -> Path:
+        """A file that leads here."""
+        named = {"cluster": {"server": self.url}, "name": "here"}
+        context = {"cluster": "here", "user": "here", "namespace": namespace}
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [named],
+            "users": [{"name": "here", "user": {"token": token}}],
+            "contexts": [{"name": "here", "context": context}],
+            "current-context": "here",
+        }
+        file = folder / "kubeconfig"
+        file.write_text(json.dumps(document))
+        return file
+
     @property
     def watches(self) -> list[Request]:
         return [request for request in self.requests if request.watch]
@@ -138,8 +162,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         api = self.server_state
-        query = parse_qs(urlsplit(self.path).query)
+        path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
         request = Request(
+            path=path,
             watch=query.get("watch", [""])[0].lower() == "true",
             resource_version=query.get("resourceVersion", [None])[0],
             bookmarks=query.get("allowWatchBookmarks", [""])[0].lower() == "true",
@@ -152,8 +177,13 @@ class _Handler(BaseHTTPRequestHandler):
             api.requests.append(request)
             before = (api.cuts, api.ends, api.garbled)
             api.changed.notify_all()
-        if failure is not None:
+        if api.silent:
+            with api.changed:
+                api.changed.wait_for(lambda: api.closing)
+        elif failure is not None:
             self._answer(failure, {"kind": "Status", "code": failure, "reason": "Failure"})
+        elif not path.endswith("/configmaps"):
+            self._resource(path, query)
         elif request.watch:
             self._watch(name, int(request.resource_version or 0), before)
         else:
@@ -165,6 +195,20 @@ class _Handler(BaseHTTPRequestHandler):
             items = [each for key, each in api.objects.items() if key == name]
             metadata = {"resourceVersion": str(api.version)}
         self._answer(200, {"apiVersion": "v1", "kind": "ConfigMapList", "metadata": metadata, "items": items})
+
+    def _resource(self, path: str, query: dict[str, list[str]]) -> None:
+        """What a test put under the path: an object, or a list of them that is handed out page by page."""
+        answer = self.server_state.answers.get(path)
+        if answer is None:
+            message = "the server could not find the requested resource"
+            self._answer(404, {"kind": "Status", "code": 404, "reason": "NotFound", "message": message})
+        elif isinstance(answer, list):
+            start = int(query.get("continue", ["0"])[0])
+            end = start + min(int(query.get("limit", ["500"])[0]), PAGE)
+            more = str(end) if end < len(answer) else ""
+            self._answer(200, {"kind": "List", "metadata": {"continue": more}, "items": answer[start:end]})
+        else:
+            self._answer(200, answer)
 
     def _watch(self, name: str, since: int, before: tuple[int, int, int]) -> None:
         api = self.server_state
