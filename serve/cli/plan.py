@@ -118,7 +118,9 @@ def as_document(made: Plan) -> Mapping[str, Any]:
 
 
 def _show(made: Plan, console: Console) -> None:
-    models = Table("model", "GPU", title="Models")
+    models = Table(title="Models")
+    models.add_column("model", overflow="fold")
+    models.add_column("GPU")
     for heading in ("num_gpus", "batch", "takes", "head-room", "$/1,000"):
         models.add_column(heading, justify="right")
     for each in made.placements:
