@@ -11,7 +11,6 @@ from deployments import errors
 from deployments.hosted import http, mapping
 from deployments.hosted.failures import broken_off, meaning, refusal_of
 from deployments.hosted.ideogram_api import MAX_SEED, MAX_UPLOAD_BYTES
-from deployments.hosted.keys import KeyUnavailable
 from deployments.hosted.provider import Answer, Send
 from deployments.hosted.spec import IdeogramSpec
 from deployments.types import RenderRequest
@@ -96,8 +95,6 @@ class Ideogram:
                 timeout=http.timeout(timeout_s),
                 **body,
             )
-        except KeyUnavailable as error:
-            raise errors.ModelFailed(str(error)) from None
         except httpx2.HTTPError as error:
             return Answer(failure=broken_off(self.name, error))
         if response.is_success:
@@ -159,7 +156,7 @@ def _details(entry: Mapping[str, Any], prompt: str) -> dict[str, Any]:
     if isinstance(entry.get("resolution"), str):
         details["provider_size"] = entry["resolution"]
     if isinstance(entry.get("prompt"), str) and entry["prompt"] != prompt:
-        details["revised_prompt"] = entry["prompt"]
+        details["revised_prompt"] = entry["prompt"][: mapping.MAX_PROMPT_CHARS]
     return details
 
 

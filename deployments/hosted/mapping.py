@@ -9,6 +9,9 @@ from deployments.errors import InvalidRequest, Unsupported
 from deployments.hosted.spec import HostedSpec
 from deployments.types import ImageFormat, Mask, Pixels, RenderRequest
 
+MAX_PROMPT_CHARS = 4000
+"""Of a rewritten prompt in a receipt."""
+
 # Fields of a request, as callers write them, that only some providers have.
 STEPS = "steps"
 GUIDANCE = "guidance_scale"

@@ -17,6 +17,7 @@ from deployments import errors, images
 from deployments.hosted import pictures
 from deployments.hosted.failures import Unreachable
 from deployments.hosted.fetch import Fetcher
+from deployments.hosted.keys import KeyUnavailable
 from deployments.hosted.pacing import Pacing
 from deployments.hosted.provider import Answer, Provider, Send, TimedOut
 from deployments.hosted.spec import HostedSpec
@@ -47,11 +48,12 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _Work:
-    """One request on its way. `ends_s` is monotonic; `is_deadline` tells the caller's from `timeout_s`."""
+    """One request on its way. Instants are monotonic: `ends_s`, which is the caller's deadline or comes of
+    `timeout_s`, and `asked_s`, when the provider was asked last."""
 
-    request: RenderRequest
     ends_s: float
     is_deadline: bool
+    asked_s: float = 0.0
     paid: bool = False
 
     def left_s(self) -> float:
@@ -86,8 +88,6 @@ class HostedModel:
         """Nothing is asked of the provider: an image for trying out would be billed."""
 
     async def render(self, request: RenderRequest, on_partial: PartialSink | None = None) -> RenderResult:
-        started_s = time.monotonic()
-        queue_ms = max(0.0, (time.time() - request.sent_unix_s) * 1000)
         work = self._work(request)
         self._running += 1
         try:
@@ -100,9 +100,9 @@ class HostedModel:
             raise
         finally:
             self._running -= 1
-        run_ms = (time.monotonic() - started_s) * 1000
+        run_ms = (time.monotonic() - work.asked_s) * 1000
         self._observe(run_ms)
-        return RenderResult(picture.image, self._receipt(answer, picture, request, queue_ms, run_ms))
+        return RenderResult(picture.image, self._receipt(answer, picture, request, run_ms))
 
     def load_report(self) -> ModelLoad:
         return ModelLoad(
@@ -131,7 +131,7 @@ class HostedModel:
         is_deadline = remaining_s is not None and remaining_s - HAND_OVER_S < limit_s
         if remaining_s is not None and is_deadline:
             limit_s = max(0.0, remaining_s - HAND_OVER_S)
-        return _Work(request, time.monotonic() + limit_s, is_deadline)
+        return _Work(time.monotonic() + limit_s, is_deadline)
 
     async def _within(self, work: _Work, doing: Awaitable[T]) -> T:
         """Ends what takes too long, whichever wait it is in."""
@@ -176,9 +176,14 @@ class HostedModel:
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
+            work.asked_s = time.monotonic()
             work.paid = True  # as long as nobody says otherwise: cancelling does not end it over there
             try:
                 answer = await send(max(0.001, work.left_s()))
+            except KeyUnavailable as error:
+                work.paid = False
+                logger.error("model %s: %s", self._name, error)
+                raise errors.ModelFailed(f"the API key of {self._provider.name} is missing") from None
             except errors.RenderError as error:
                 work.paid = False
                 span.set_attribute(ATTR_OUTCOME, error.code)
@@ -215,14 +220,16 @@ class HostedModel:
         self._observed += 1
 
     def _receipt(
-        self, answer: Answer, picture: _Picture, request: RenderRequest, queue_ms: float, run_ms: float
+        self, answer: Answer, picture: _Picture, request: RenderRequest, run_ms: float
     ) -> StageReceipt:
+        """Waiting for the provider's rate limit counts as queueing."""
+        total_ms = (time.time() - request.sent_unix_s) * 1000
         return StageReceipt(
             model=self._name,
             revision=self.revision,
             width=request.width,
             height=request.height,
-            queue_ms=queue_ms,
+            queue_ms=max(0.0, total_ms - run_ms),
             run_ms=run_ms,
             seed=answer.seed,
             cost_usd=self._spec.pricing.usd_per_image,

@@ -13,7 +13,6 @@ from openai.types import ImagesResponse
 from deployments import errors
 from deployments.hosted import http, mapping
 from deployments.hosted.failures import broken_off, meaning, refusal_of
-from deployments.hosted.keys import KeyUnavailable
 from deployments.hosted.openai_models import RETIRED
 from deployments.hosted.provider import Answer, Send
 from deployments.hosted.spec import OpenAICompatibleSpec, OpenAIImagesSpec
@@ -76,8 +75,6 @@ class OpenAICalls:
             raise meaning(self._provider, self._spec.model, refusal, self._retired_on) from None
         except openai.APIConnectionError as error:
             return Answer(failure=broken_off(self._provider, error.__cause__ or error))
-        except KeyUnavailable as error:
-            raise errors.ModelFailed(str(error)) from None
         except (openai.OpenAIError, httpx2.HTTPError, ValueError):
             return Answer(failure=self._unreadable())
         return self._answer(response)
@@ -89,7 +86,7 @@ class OpenAICalls:
         details: dict[str, Any] = {} if request_id is None else {"provider_request_id": request_id}
         revised = getattr(entry, "revised_prompt", None)
         if isinstance(revised, str):
-            details["revised_prompt"] = revised
+            details["revised_prompt"] = revised[: mapping.MAX_PROMPT_CHARS]
         content, url = getattr(entry, "b64_json", None), getattr(entry, "url", None)
         if isinstance(content, str):
             try:

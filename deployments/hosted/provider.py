@@ -34,8 +34,8 @@ class TimedOut(Exception):
 Send = Callable[[float], Awaitable[Answer]]
 """Sends a request that was checked, once. Takes the seconds it may take.
 
-Raises TimedOut, or RenderError when the provider refused or failed: nothing is billed then. Two of those are
-worth a second try: `failures.Unreachable` and `CapacityRefused`.
+Raises TimedOut; KeyUnavailable; or RenderError when the provider refused or failed: nothing is billed then.
+Two of those are worth a second try: `failures.Unreachable` and `CapacityRefused`.
 """
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import pickle
 import socket
 import time
@@ -160,6 +161,15 @@ async def test_waiting_for_a_rate_limit_leaves_time_for_the_call(openai_api: Ope
     await model.close()
 
 
+async def test_waiting_for_a_rate_limit_is_queueing_and_not_work(openai_api: OpenAIStandIn) -> None:
+    openai_api.behaviours.append(Refuse(429, RATE_LIMIT.body, {"retry-after-ms": "400"}))
+    model = openai_images(openai_api, "gpt-image-2", expected_ms=10)
+    receipt = (await model.render(request(256, 256, budget_s=30))).receipt
+    assert receipt.queue_ms >= 400
+    assert model.load_report().overhead_ms == receipt.run_ms
+    await model.close()
+
+
 async def test_a_rate_limit_of_our_own_is_kept(openai_api: OpenAIStandIn) -> None:
     model = openai_images(openai_api, "gpt-image-2", requests_per_minute=2)
     for _ in range(2):
@@ -213,15 +223,21 @@ def test_without_its_key_a_replica_does_not_start(
         openai_images(openai_api, "gpt-image-2")
 
 
-async def test_a_key_that_disappears_is_a_failure_that_says_so(
-    openai_api: OpenAIStandIn, ideogram_api: IdeogramStandIn, monkeypatch: pytest.MonkeyPatch
+async def test_a_key_that_disappears_is_named_in_the_log_alone(
+    openai_api: OpenAIStandIn,
+    ideogram_api: IdeogramStandIn,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    monkeypatch.setattr(logging.getLogger("atelier"), "propagate", True)
     models = [openai_images(openai_api, "gpt-image-2", **PRICE), ideogram(ideogram_api, "V_3", **PRICE)]
     monkeypatch.delenv(KEY_VARIABLE)
     for model in models:
-        with pytest.raises(errors.ModelFailed, match=f"{KEY_VARIABLE} is not set") as caught:
+        with pytest.raises(errors.ModelFailed, match=r"the API key of .* is missing") as caught:
             await model.render(request())
         assert caught.value.cost_usd == 0.0
+        assert f"environment variable {KEY_VARIABLE} is not set" in caplog.text
+        caplog.clear()
         await model.close()
     assert openai_api.calls == ideogram_api.calls == []
 
