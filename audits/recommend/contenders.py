@@ -7,6 +7,8 @@ from audits.recommend.choosing import Beats, Choice, Contender, choose
 
 Document = Mapping[str, Any]
 HEAD_ROOM_RATIO = 1.25
+MOST_SUBSTITUTED_RATIO = 0.05
+"""A variant that others answered for more often than this was not measured."""
 
 
 def choice_of(
@@ -45,7 +47,7 @@ def _contender(variant: Document, asset: Document) -> Contender:
     ]
     if latency["p95_ms"] is None or not variant["models"]:
         return Contender(variant["name"], (), None, ("it never answered",), variant["cost_usd"], 0, 0)
-    if variant["substituted"]:
+    if variant["substituted"] > MOST_SUBSTITUTED_RATIO * variant["samples"]:
         missed.append(f"{variant['substituted']} of {variant['samples']} answered by a substitute")
     return Contender(
         variant["name"],

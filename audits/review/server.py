@@ -42,17 +42,15 @@ def open_session(
     seed: int | None = None,
     count: int | None = None,
 ) -> tuple[Session, tuple[Pair, ...]]:
-    """The reviewer's latest session if it is not finished and its pictures are still there, or a new one.
-    A new one is laid out by `seed`, or by a random one; either way the file says by which, and what order
-    came of it."""
+    """The reviewer's latest session if it is not finished, was laid out as asked for, and its pictures are
+    still there; or a new one, laid out by `seed` or by a random one. Either way the file says by which,
+    and what order came of it."""
     known = {each.sample: each for each in exhibits}
-    for session in reversed(journal.sessions.values()):
-        if session.reviewer == reviewer and len(journal.latest(session.id)) < len(session.pairs):
-            if all({pair.left, pair.right} <= known.keys() for pair in session.pairs):
-                return session, tuple(
-                    Pair(each.id, known[each.left], known[each.right]) for each in session.pairs
-                )
-            break
+    last = next((each for each in reversed(journal.sessions.values()) if each.reviewer == reviewer), None)
+    if last is not None and len(journal.latest(last.id)) < len(last.pairs):
+        as_asked = seed in (None, last.seed) and count in (None, len(last.pairs))
+        if as_asked and all({pair.left, pair.right} <= known.keys() for pair in last.pairs):
+            return last, tuple(Pair(each.id, known[each.left], known[each.right]) for each in last.pairs)
     seed = secrets.randbits(32) if seed is None else seed
     pairs = plan_pairs(exhibits, seed, count)
     session = Session(

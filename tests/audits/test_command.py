@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvicorn
 import yaml
 from click.testing import CliRunner
+from starlette.testclient import TestClient
 
 from audits.evidence import Reading
 from audits.evidence_file import read_evidence, write_evidence
@@ -85,6 +87,38 @@ def test_icons_keep_the_present_model_where_no_winner_is_shown(run, tmp_path):
     assert icon["model"] == "creative_highfidelity"
     assert "no winner is shown between" in text
     assert "creative stays." in text
+
+
+def test_what_others_answered_for_was_not_measured(run, tmp_path):
+    evidence = read_evidence(run)
+    samples = tuple(
+        replace(each, substituted=each.variant == "typesetter" and each.seed < 4) for each in evidence.samples
+    )
+    write_evidence(run.parent, replace(evidence, samples=samples))
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    diff = call("recommend", run.parent, "--policy", tmp_path / "policy.yaml")
+    assert "may not answer: 4 of 12 answered by a substitute" in diff
+    assert "+    model: typography_focused" not in diff
+
+
+def test_a_review_listens_on_this_machine_alone(run, monkeypatch):
+    seen = []
+
+    def serve(server, sockets):
+        seen.append(sockets[0].getsockname()[0])
+        client = TestClient(server.config.app, base_url="http://127.0.0.1")
+        pair = client.get("/session").json()["pairs"][0]["id"]
+        said = {"verdict": "accept"}
+        client.post(
+            "/judgements", json={"pair": pair, "revision": 0, "left": said, "right": said, "looked_s": 1}
+        )
+
+    monkeypatch.setattr(uvicorn.Server, "run", serve)
+    output = call("review", run, "--reviewer", "ada", "--pairs", 3, "--seed", 1, "--port", 0)
+    assert seen == ["127.0.0.1"]
+    assert "ada: 0 of 3 pairs judged. Open http://127.0.0.1:" in output
+    assert "1 of 3 pairs judged, in" in output
+    (run / "reviews.jsonl").unlink()
 
 
 def test_a_policy_that_does_not_load_is_refused_with_its_line(run, tmp_path):

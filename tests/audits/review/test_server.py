@@ -68,7 +68,10 @@ def test_an_unfinished_session_goes_on_and_a_finished_one_is_followed_by_another
     exhibits = made_up_exhibits(tmp_path, prompts=1)
     first, pairs = open_session(journal, exhibits, "ada")
     assert open_session(Journal(tmp_path / "reviews.jsonl"), exhibits, "ada") == (first, pairs)
+    assert open_session(journal, exhibits, "ada", seed=first.seed ^ 1)[0].id != first.id
     assert open_session(journal, exhibits, "grace")[0].id != first.id
+    journal = Journal(tmp_path / "other.jsonl")
+    first, pairs = open_session(journal, exhibits, "ada")
     client = TestClient(review_app(journal, first, pairs), base_url="http://127.0.0.1")
     for pair in pairs:
         client.post("/judgements", json=posted(client, pair=pair.id))
