@@ -1,6 +1,7 @@
 """What an audit measured, as review, report, recommendation and watch read it. Says nothing of where it is
 stored."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +21,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One answer. `question` is equal for answers of several variants to the same prompt and seed.
-    `picture` is None where none came, and `error` says why. `models` are the stages that really answered;
-    `steps` is what the first was asked for, None where it took its own default."""
+    """One answer. `question` is equal for answers of several variants to the same prompt, seed and repeat,
+    and each variant answers it once. `picture` is None where none came, and `error` says why. `models` are
+    the stages that really answered; `steps` is what the first was asked for, None where it took its own
+    default."""
 
     id: str
     asset: str
@@ -82,6 +84,14 @@ class Evidence:
     samples: tuple[Sample, ...]
     rates: Rates = Rates()
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        answered = Counter((each.question, each.variant) for each in self.samples)
+        twice = next((key for key, count in answered.items() if count > 1), None)
+        if twice is not None:
+            raise ValueError(
+                f"question {twice[0]} has two answers of {twice[1]}: name repeats in the question"
+            )
 
     def of(self, asset: str, variant: str | None = None) -> tuple[Sample, ...]:
         return tuple(each for each in self.samples if each.asset == asset and variant in (None, each.variant))

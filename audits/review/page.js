@@ -30,6 +30,7 @@
   }
 
   const same = (one, other) => one && other && one.verdict === other.verdict && one.minutes === other.minutes;
+  const bothJudged = () => Boolean(said.left && said.right);
   const tell = (text) => { at("news").textContent = text; };
 
   function draw() {
@@ -38,7 +39,7 @@
         button.setAttribute("aria-pressed", Boolean(same(said[group.dataset.side], choices[number]))));
     for (const button of at("preference").children)
       button.setAttribute("aria-pressed", said.prefer === button.dataset.prefer);
-    at("save").setAttribute("aria-disabled", !(said.left && said.right));
+    for (const button of [at("save"), ...at("preference").children]) button.setAttribute("aria-disabled", !bothJudged());
   }
 
   function open(to) {
@@ -67,20 +68,23 @@
   }
 
   function judge(side, choice) {
+    if (sending) return;
     said[side] = choice;
     tell(`Picture ${SIDES[side]}: ${worded(choice)}.`);
     draw();
-    if (said.prefer && !before) save();
   }
 
+  // Only then: a second press of the key that went on to this pair must not say anything of it.
   function prefer(which) {
+    if (sending) return;
+    if (!bothJudged()) return tell("Judge both pictures first.");
     said.prefer = said.prefer === which ? null : which;
     draw();
     if (said.prefer && !before) save();
   }
 
   async function save() {
-    if (sending || index >= pairs.length || !(said.left && said.right)) return;
+    if (sending || index >= pairs.length || !bothJudged()) return;
     const pair = pairs[index];
     if (before && same(before.left, said.left) && same(before.right, said.right) && before.prefer === said.prefer) return open(index + 1);
     sending = true;
