@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ray.serve.config import AutoscalingContext
+from ray.serve.config import AutoscalingConfig, AutoscalingContext, AutoscalingPolicy
+
+from deployments.spec import Autoscaling, WorkScaling
 
 WORK_METRIC = "work_s"
 """Seconds of predicted work a replica holds, as `record_autoscaling_stats` reports it."""
@@ -23,28 +25,6 @@ REQUEST_METRIC = "request_work_s"
 """Mean predicted seconds of work of the requests a replica took lately."""
 
 _STATE = "atelier_work"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkScaling:
-    """`target_work_s`: how many seconds of work a replica should hold.
-
-    `warm_spares` replicas more than the load needs run while there was work in the last `spare_idle_s`
-    seconds. `lead_s` is how long a replica takes to start: the policy provides for the load that the
-    present growth leads to by then. `smoothing_s` is the time over which growth is measured.
-    """
-
-    target_work_s: float = 5.0
-    warm_spares: int = 0
-    spare_idle_s: float = 300.0
-    lead_s: float = 0.0
-    smoothing_s: float = 30.0
-
-    def __post_init__(self) -> None:
-        if self.target_work_s <= 0 or self.smoothing_s <= 0:
-            raise ValueError("target_work_s and smoothing_s must be greater than 0")
-        if self.warm_spares < 0 or self.lead_s < 0 or self.spare_idle_s < 0:
-            raise ValueError("warm_spares, lead_s and spare_idle_s must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +73,24 @@ def _observed(load: Load, memory: Memory | None, smoothing_s: float) -> Memory:
     return Memory(load.now_s, work_s, growth, busy_at_s)
 
 
+def autoscaling_config(
+    autoscaling: Autoscaling, work_scaling: WorkScaling | None = None
+) -> AutoscalingConfig:
+    """What Ray Serve's controller gets for a model; a simulation asks for the same."""
+    options = autoscaling.model_dump(exclude_none=True)
+    if work_scaling is not None:
+        options["policy"] = AutoscalingPolicy(
+            policy_function="deployments.autoscaling:WorkAutoscalingPolicy",
+            policy_kwargs=work_scaling.model_dump(),
+        )
+    return AutoscalingConfig(**options)
+
+
 class WorkAutoscalingPolicy:
-    """For `AutoscalingPolicy(policy_function=WorkAutoscalingPolicy, policy_kwargs={...})` in Ray's config.
+    """What Ray calls at each tick. `scaling` are the fields of WorkScaling."""
 
-    `policy_kwargs` are the fields of WorkScaling, and `request_work_s`: what a request is taken to cost
-    that still waits in a handle, until replicas report it.
-    """
-
-    def __init__(self, request_work_s: float = 1.0, **scaling: Any) -> None:
-        if request_work_s <= 0:
-            raise ValueError("request_work_s must be greater than 0")
+    def __init__(self, **scaling: Any) -> None:
         self._scaling = WorkScaling(**scaling)
-        self._request_work_s = request_work_s
 
     def __call__(self, context: AutoscalingContext) -> tuple[float, dict[str, Any]]:
         known = context.policy_state.get(_STATE)
@@ -114,12 +100,11 @@ class WorkAutoscalingPolicy:
         return wanted, {_STATE: asdict(memory)}
 
     def _work_s(self, context: AutoscalingContext) -> float:
-        """Work at replicas, and of what still waits in handles. Replicas that report no work (another kind
-        of model, one that has just started) count by their requests."""
+        """Work at replicas, and of what still waits in handles. Before any replica knows what a request
+        costs, requests are counted."""
         reported: Mapping[str, Mapping[Any, float]] = context.aggregated_metrics or {}
         costs = [cost for cost in reported.get(REQUEST_METRIC, {}).values() if cost > 0]
-        request_s = sum(costs) / len(costs) if costs else self._request_work_s
-        held = reported.get(WORK_METRIC, {})
-        if not held:
-            return float(context.total_num_requests) * request_s
-        return float(sum(held.values())) + float(context.total_queued_requests) * request_s
+        if not costs:
+            return float(context.total_num_requests) * self._scaling.request_work_s
+        held_s = sum(reported.get(WORK_METRIC, {}).values())
+        return float(held_s) + float(context.total_queued_requests) * sum(costs) / len(costs)

@@ -3,12 +3,13 @@
 from typing import Any
 
 from ray import serve as ray_serve
-from ray.serve.config import AutoscalingConfig, RequestRouterConfig
+from ray.serve.config import RequestRouterConfig
 from ray.serve.schema import LoggingConfig
 
+from deployments.autoscaling import autoscaling_config
 from deployments.catalog import ModelSpec
 from deployments.replica import ModelReplica
-from deployments.spec import Autoscaling, BaseSpec
+from deployments.spec import Autoscaling, BaseSpec, WorkScaling
 from deployments.telemetry import ProcessTelemetry
 
 QUIET = LoggingConfig(log_level="WARNING", enable_access_log=False)
@@ -31,7 +32,7 @@ def bind_model(name: str, spec: ModelSpec, process: ProcessTelemetry) -> ray_ser
         graceful_shutdown_timeout_s=spec.graceful_shutdown_timeout_s,
         request_router_config=EAGER_ROUTING,
         logging_config=QUIET,
-        **scaling_options(spec.autoscaling),
+        **scaling_options(spec.autoscaling, spec.work_scaling),
     )(ModelReplica)
     return deployment.bind(name, spec, process)
 
@@ -45,8 +46,8 @@ def actor_options(spec: BaseSpec) -> dict[str, Any]:
     return options
 
 
-def scaling_options(autoscaling: Autoscaling) -> dict[str, Any]:
+def scaling_options(autoscaling: Autoscaling, work_scaling: WorkScaling | None = None) -> dict[str, Any]:
     """A fixed count where nothing can scale, so that the autoscaler has nothing to compute."""
     if autoscaling.min_replicas == autoscaling.max_replicas:
         return {"num_replicas": autoscaling.min_replicas}
-    return {"autoscaling_config": AutoscalingConfig(**autoscaling.model_dump(exclude_none=True))}
+    return {"autoscaling_config": autoscaling_config(autoscaling, work_scaling)}

@@ -149,7 +149,14 @@ class EchoModel:
             queued=self._waiting,
             observed=1,
             parallelism=self._spec.concurrency or self._spec.max_ongoing_requests,
+            work_ms=(self._running + self._waiting) * self._share_ms,
+            request_work_ms=self._share_ms,
         )
+
+    @property
+    def _share_ms(self) -> float:
+        """What a request adds to the work of a replica that is full."""
+        return self._spec.latency_ms / (self._spec.concurrency or self._spec.max_ongoing_requests)
 
     def check_health(self) -> None:
         return None

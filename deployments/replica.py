@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from deployments import errors, telemetry
+from deployments.autoscaling import REQUEST_METRIC, WORK_METRIC
 from deployments.catalog import ModelSpec, build_model
 from deployments.memory import is_out_of_memory
 from deployments.types import ModelLoad, PartialImage, RenderRequest, RenderResult
@@ -74,9 +75,9 @@ class ModelReplica:
         return self._model.load_report()
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Read by Ray Serve's autoscaler: work that waits here, in milliseconds and in requests."""
+        """Read by Ray Serve's autoscaler, for the policy in autoscaling.py."""
         load = self._model.load_report()
-        return {"wait_ms": load.wait_ms, "running": load.running, "queued": load.queued}
+        return {WORK_METRIC: load.work_ms / 1000, REQUEST_METRIC: load.request_work_ms / 1000}
 
     def check_health(self) -> None:
         self._model.check_health()

@@ -46,6 +46,24 @@ class Autoscaling(ClosedModel):
         return self
 
 
+class WorkScaling(ClosedModel):
+    """Scaling by predicted seconds of work instead of by requests (autoscaling.py). The counts, delays and
+    look-back of `autoscaling` hold as they do for Ray's own policy; its target does not.
+
+    A replica should hold `target_work_s`. `warm_spares` more than the load needs run until there was no
+    work for `spare_idle_s`. `lead_s` is how long a replica takes to start: what the load grows to by then
+    is provided for, growth being measured over `smoothing_s`. `request_work_s` is what a request is taken
+    to cost that waits, until replicas report it.
+    """
+
+    target_work_s: Annotated[float, Field(gt=0)] = 5.0
+    warm_spares: Annotated[int, Field(ge=0)] = 0
+    spare_idle_s: Annotated[float, Field(ge=0)] = 300.0
+    lead_s: Annotated[float, Field(ge=0)] = 0.0
+    smoothing_s: Annotated[float, Field(gt=0)] = 30.0
+    request_work_s: Annotated[float, Field(gt=0)] = 1.0
+
+
 class Pricing(ClosedModel):
     """What a render costs, for receipts and planning. A request costs `usd_per_image` plus its GPU time."""
 
@@ -58,7 +76,7 @@ class BaseSpec(ClosedModel):
 
     `num_gpus` is the fraction of one GPU a replica is granted (0 on a CPU), or a whole number of GPUs.
     `max_ongoing_requests` is how many requests a replica works on at once; `max_queued_requests` how many
-    wait at each router before new ones are refused.
+    wait at each router before new ones are refused. With `work_scaling` the model scales by predicted work.
     """
 
     num_gpus: Annotated[float, Field(ge=0)] = 0.0
@@ -66,6 +84,7 @@ class BaseSpec(ClosedModel):
     memory_bytes: Annotated[int, Field(ge=0)] = 0
     accelerator_type: str | None = None
     autoscaling: Autoscaling = Autoscaling()
+    work_scaling: WorkScaling | None = None
     max_ongoing_requests: Annotated[int, Field(ge=1)] = 8
     max_queued_requests: Annotated[int, Field(ge=-1)] = 64
     health_check_period_s: Annotated[float, Field(gt=0)] = 10.0

@@ -146,6 +146,10 @@ class ModelLoad:
     `wait_ms + overhead_ms + steps * (step_ms + step_ms_per_megapixel * width * height / 1e6)`.
     Without a step loop, `steps` counts as 1. `observed` is how many requests the numbers come from.
     `parallelism` is how many requests run side by side without slowing each other down.
+
+    `work_ms` is the time until everything that waits or runs here is done, if nothing more comes;
+    `request_work_ms` what a request adds to that where there is much to do, the mean of those that came
+    lately (0: none came). The autoscaler counts by these (autoscaling.py).
     """
 
     wait_ms: float = 0.0
@@ -158,3 +162,5 @@ class ModelLoad:
     parallelism: int = 1
     memory_bytes: int = 0
     memory_limit_bytes: int = 0
+    work_ms: float = 0.0
+    request_work_ms: float = 0.0

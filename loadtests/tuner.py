@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deployments.spec import Autoscaling
+from deployments.spec import Autoscaling, WorkScaling
 from loadtests.simulator.simulation import simulate
-from loadtests.simulator.world import SimulatedModel, WorkPolicySpec, World
+from loadtests.simulator.world import SimulatedModel, World
 from loadtests.workload import Call
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Settings:
     """How one model scales."""
 
     autoscaling: Autoscaling
-    work_scaling: WorkPolicySpec | None = None
+    work_scaling: WorkScaling | None = None
 
     def applied(self, world: World, model: str) -> World:
         update = {"autoscaling": self.autoscaling, "work_scaling": self.work_scaling}
@@ -167,11 +167,12 @@ def _suggested(trial: "optuna.Trial", spec: SimulatedModel) -> Settings:
     if trial.suggest_categorical("policy", ["requests", "work"]) == "requests":
         target = trial.suggest_float("target_ongoing_requests", 0.5, spec.max_ongoing_requests, log=True)
         return Settings(Autoscaling(**common, target_ongoing_requests=target))
-    work = WorkPolicySpec(
+    work = WorkScaling(
         target_work_s=trial.suggest_float("target_work_s", 0.5, 120, log=True),
         warm_spares=trial.suggest_int("warm_spares", 0, 2),
         spare_idle_s=trial.suggest_float("spare_idle_s", 30, 1800, log=True),
         lead_s=trial.suggest_float("lead_s", 0, 2 * max(spec.cold_start_s, 1.0)),
         smoothing_s=trial.suggest_float("smoothing_s", 10, 300, log=True),
+        request_work_s=max(spec.request_work_s(), 1e-3),
     )
     return Settings(Autoscaling(**common), work)

@@ -30,13 +30,16 @@ class GateSize:
 
     @classmethod
     def of(cls, spec: BaseSpec) -> "GateSize":
-        scaling = spec.autoscaling
+        scaling, by_work = spec.autoscaling, spec.work_scaling
+        target = scaling.target_ongoing_requests
+        if by_work is not None:
+            target = max(1.0, by_work.target_work_s / by_work.request_work_s)
         return cls(
             places_per_replica=spec.max_ongoing_requests,
             max_queued=UNBOUNDED if spec.max_queued_requests < 0 else spec.max_queued_requests,
             min_replicas=scaling.min_replicas,
             max_replicas=scaling.max_replicas,
-            target_ongoing_requests=scaling.target_ongoing_requests,
+            target_ongoing_requests=target,
         )
 
     def capacity(self, replicas: int, routers: int) -> int:

@@ -108,6 +108,8 @@ class DiffusionModel:
             observed=self._finished,
             memory_bytes=loaded.share.used_bytes(),
             memory_limit_bytes=loaded.share.limit_bytes,
+            work_ms=load.work_s * 1000,
+            request_work_ms=load.request_work_s * 1000,
         )
 
     def check_health(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from deployments.engine.costs import CostModel
+from deployments.engine.costs import CostModel, Mean
 from deployments.engine.planning import needed_s, plan
 from deployments.engine.work import Batch, Plan, Refusal, Rules, Shape, Standing
 
@@ -70,11 +70,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How busy the engine is. `wait_s`: predicted time until a request that came now would step."""
+    """How busy the engine is. `wait_s`: predicted time until a request that came now would step; `work_s`:
+    until all steps of everybody are done; `request_work_s`: what a request adds to that in full batches,
+    the mean of those that came lately, 0 before any."""
 
     wait_s: float
     running: int
     queued: int
+    work_s: float = 0.0
+    request_work_s: float = 0.0
 
 
 class Desk:
@@ -86,6 +90,7 @@ class Desk:
         self._entries: dict[int, Entry] = {}
         self._arrivals = 0
         self._last_stepped_s: dict[Shape, float] = {}
+        self._request_work = Mean()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -109,6 +114,8 @@ class Desk:
             return Refusal(number, alone_s)
         entry.predicted_s = self._predicted_s(entry)
         self._entries[number] = entry
+        if self.costs.knows(shape):
+            self._request_work.observe(steps * self._step_share_s(shape, self.costs.cap(shape)))
         return entry
 
     def get(self, number: int) -> Entry | None:
@@ -197,7 +204,8 @@ class Desk:
         running = sum(
             entry.steps_done > 0 or entry.stage is Stage.STEPPING for entry in self._entries.values()
         )
-        return Load(self._wait_s(None), running, len(self._entries) - running)
+        waiting = len(self._entries) - running
+        return Load(self._wait_s(None), running, waiting, self._work_s(), self._request_work.seconds)
 
     def batch_for_newcomer(self, shape: Shape) -> int:
         """How many would share a call with a request of `shape` that came now, itself included."""
@@ -228,19 +236,32 @@ class Desk:
         A newcomer joins at a step boundary: while its own shape's batch has room, it waits for other
         shapes alone.
         """
-        by_shape: dict[Shape, list[int]] = {}
-        for entry in self._entries.values():
-            if not entry.cancelled and entry.steps_left:
-                by_shape.setdefault(entry.shape, []).append(entry.steps_left)
+        by_shape = self._steps_by_shape()
         if shape is None and len(by_shape) == 1:
             shape = next(iter(by_shape))
         total_s = 0.0
         for other, steps in by_shape.items():
             cap = self.costs.cap(other)
             if other != shape or len(steps) >= cap:
-                batch = min(cap, len(steps))
-                total_s += sum(steps) / batch * self.costs.step_s(other, batch)
+                total_s += sum(steps) * self._step_share_s(other, min(cap, len(steps)))
         return total_s
+
+    def _work_s(self) -> float:
+        return sum(
+            sum(steps) * self._step_share_s(shape, min(self.costs.cap(shape), len(steps)))
+            for shape, steps in self._steps_by_shape().items()
+        )
+
+    def _step_share_s(self, shape: Shape, batch: int) -> float:
+        """What one request's step costs in a batch of so many."""
+        return self.costs.step_s(shape, batch) / batch
+
+    def _steps_by_shape(self) -> dict[Shape, list[int]]:
+        by_shape: dict[Shape, list[int]] = {}
+        for entry in self._entries.values():
+            if not entry.cancelled and entry.steps_left:
+                by_shape.setdefault(entry.shape, []).append(entry.steps_left)
+        return by_shape
 
     def _stand_again(self, batch: Batch) -> None:
         for number in batch.numbers:

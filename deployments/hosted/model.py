@@ -111,6 +111,8 @@ class HostedModel:
             running=self._running,
             observed=self._observed,
             parallelism=self._spec.max_ongoing_requests,
+            work_ms=self._running * self._mean_ms / self._spec.max_ongoing_requests,
+            request_work_ms=self._mean_ms / self._spec.max_ongoing_requests,
         )
 
     def check_health(self) -> None:

@@ -58,6 +58,7 @@ class TiledModel:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"tiles-{name}")
         self._pace = Pace()
         self._megapixels_ahead = 0.0
+        self._usual_megapixels = 0.0
         self._running = 0
 
     def _load_backend(self) -> Backend:
@@ -83,6 +84,8 @@ class TiledModel:
         work = TileWork(self._loaded, self._spec, self._factor, image, encoder)
         self._refuse_what_comes_too_late(request, work)
         self._megapixels_ahead += work.megapixels
+        share = 0.1 if self._usual_megapixels else 1.0
+        self._usual_megapixels += share * (work.megapixels - self._usual_megapixels)
         try:
             await self._budget.acquire(work.reserved_bytes)
             return await self._render(request, work, finisher)
@@ -100,6 +103,8 @@ class TiledModel:
             observed=self._pace.observed,
             memory_bytes=self._budget.used_bytes,
             memory_limit_bytes=self._budget.limit_bytes,
+            work_ms=self._megapixels_ahead * self._pace.ms_per_megapixel,
+            request_work_ms=self._usual_megapixels * self._pace.ms_per_megapixel,
         )
 
     def check_health(self) -> None:

@@ -194,6 +194,8 @@ class TypesetterModel:
             running=min(1, self._running),
             queued=waiting,
             observed=self._observed,
+            work_ms=self._running * self._run_ms,
+            request_work_ms=self._run_ms,
         )
 
     def check_health(self) -> None:

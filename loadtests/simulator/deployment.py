@@ -11,7 +11,8 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
-from deployments.autoscaling import REQUEST_METRIC, WORK_METRIC
+from deployments.autoscaling import REQUEST_METRIC, WORK_METRIC, autoscaling_config
+from deployments.engine.costs import Mean
 from deployments.engine.work import Rules
 from loadtests.simulator.autoscaler import Autoscaler, Sample
 from loadtests.simulator.engine import Job, StepEngine
@@ -74,13 +75,15 @@ class Deployment:
         self.target = max(spec.autoscaling.min_replicas, spec.autoscaling.initial_replicas or 0)
         self.gpu_s = 0.0
         self.scale_ups = self.scale_downs = 0
-        self.autoscaler = Autoscaler(name, spec.ray_config(), self._work_metrics)
+        self.autoscaler = Autoscaler(
+            name, autoscaling_config(spec.autoscaling, spec.work_scaling), self._work_metrics
+        )
         self._costs = spec.costs()
         self._rules = Rules()
         self._gpus = gpus
         self._rng = rng
         self._names = itertools.count()
-        self._request_work_s = 0.0
+        self._request_work = Mean()
 
     @property
     def running(self) -> list[Replica]:
@@ -88,8 +91,7 @@ class Deployment:
 
     def submit(self, job: Job) -> Replica | None:
         """The replica that takes the job at once; None when it waits in the handle. See `is_full`."""
-        work_s = job.steps_left * self._costs.step_s(job.shape, 1)
-        self._request_work_s += 0.05 * (work_s - self._request_work_s)
+        self._request_work.observe(job.steps_left * self._costs.share_s(job.shape))
         replica = self._choose()
         if replica is None:
             self.queue.append(job)
@@ -180,5 +182,5 @@ class Deployment:
         running = self.running
         return {
             WORK_METRIC: {each.name: each.engine.work_s() for each in running},
-            REQUEST_METRIC: {each.name: self._request_work_s for each in running},
+            REQUEST_METRIC: {each.name: self._request_work.seconds for each in running},
         }

@@ -30,6 +30,10 @@ class StepCosts:
     def step_s(self, shape: Shape, batch: int) -> float:
         return self.fixed_s + self.per_megapixel_s * shape.width * shape.height / 1e6 * batch
 
+    def share_s(self, shape: Shape) -> float:
+        """What one image's step costs in a full batch."""
+        return self.step_s(shape, self.max_batch) / self.max_batch
+
     def decode_s(self, shape: Shape) -> float:
         return self.decode_time_s
 

@@ -4,13 +4,12 @@ Closed schema with located errors. Knows nothing of how a simulation runs.
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
-from deployments.autoscaling import WorkAutoscalingPolicy, WorkScaling
-from deployments.spec import Autoscaling, ModelName
+from deployments.engine.work import Shape
+from deployments.spec import Autoscaling, ModelName, WorkScaling
 from loadtests.simulator.engine import StepCosts
 from routing.decide import PolicyEngine
 from routing.document import DocumentError, parse
@@ -26,22 +25,12 @@ class Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class WorkPolicySpec(Closed):
-    """Fields of deployments.autoscaling.WorkScaling."""
-
-    target_work_s: Annotated[float, Field(gt=0)] = 5.0
-    warm_spares: Annotated[int, Field(ge=0)] = 0
-    spare_idle_s: Annotated[float, Field(ge=0)] = 300.0
-    lead_s: Annotated[float, Field(ge=0)] = 0.0
-    smoothing_s: Annotated[float, Field(gt=0)] = 30.0
-
-
 class SimulatedModel(Closed):
     """A model's times. One step of b images takes `step_ms + step_ms_per_megapixel * megapixels * b`; an
     image takes `overhead_ms` besides (text encoding before, decoding after: split in halves).
 
     A replica starts in `cold_start_s`, drawn around that with `cold_start_spread` (standard deviation of
-    its logarithm). `work_scaling` replaces Ray's policy by WorkAutoscalingPolicy.
+    its logarithm). `autoscaling` and `work_scaling` are those of a model's configuration.
     """
 
     capabilities: tuple[Capability, ...] = (Capability.GENERATE,)
@@ -61,7 +50,7 @@ class SimulatedModel(Closed):
     max_queued_requests: Annotated[int, Field(ge=-1)] = 64
     graceful_shutdown_timeout_s: Annotated[float, Field(ge=0)] = 60.0
     autoscaling: Autoscaling = Autoscaling()
-    work_scaling: WorkPolicySpec | None = None
+    work_scaling: WorkScaling | None = None
 
     def facts(self, name: str) -> ModelFacts:
         return ModelFacts(
@@ -85,21 +74,10 @@ class SimulatedModel(Closed):
             max_batch=self.max_batch,
         )
 
-    def ray_config(self) -> AutoscalingConfig:
-        options: dict[str, Any] = self.autoscaling.model_dump(exclude_none=True)
-        if self.work_scaling is not None:
-            scaling = WorkScaling(**self.work_scaling.model_dump())
-            work_s = self.overhead_ms / 2000 + self.default_steps * self.costs().fixed_s
-            megapixels = self.default_width * self.default_height / 1e6
-            work_s += self.default_steps * self.costs().per_megapixel_s * megapixels
-            options["policy"] = AutoscalingPolicy(
-                policy_function=WorkAutoscalingPolicy,
-                policy_kwargs={
-                    "request_work_s": max(work_s, 1e-3),
-                    **{name: getattr(scaling, name) for name in WorkScaling.__slots__},
-                },
-            )
-        return AutoscalingConfig(**options)
+    def request_work_s(self) -> float:
+        """Of an image of default size and steps, in full batches."""
+        shape = Shape(self.default_width, self.default_height)
+        return self.default_steps * self.costs().share_s(shape)
 
 
 class World(Closed):

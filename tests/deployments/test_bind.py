@@ -2,7 +2,7 @@ import pytest
 
 from deployments.bind import actor_options, bind_model, scaling_options
 from deployments.fakes import EchoSpec
-from deployments.spec import Autoscaling
+from deployments.spec import Autoscaling, WorkScaling
 from deployments.telemetry import ProcessTelemetry
 
 
@@ -21,6 +21,18 @@ def test_a_range_scales_and_a_single_count_does_not() -> None:
     config = scaling_options(Autoscaling(min_replicas=0, max_replicas=3, target_ongoing_requests=1.5))
     assert config["autoscaling_config"].max_replicas == 3
     assert config["autoscaling_config"].target_ongoing_requests == 1.5
+
+
+def test_scaling_by_work_is_a_policy_with_its_parameters() -> None:
+    config = scaling_options(Autoscaling(max_replicas=3), WorkScaling(target_work_s=2.5, warm_spares=1))
+    policy = config["autoscaling_config"].policy
+    assert policy.policy_function == "deployments.autoscaling:WorkAutoscalingPolicy"
+    assert policy.policy_kwargs["target_work_s"] == 2.5
+    assert policy.policy_kwargs["warm_spares"] == 1
+    spec = EchoSpec(kind="echo", autoscaling={"max_replicas": 3}, work_scaling={"lead_s": 23})
+    deployment = bind_model("m", spec, ProcessTelemetry())._bound_deployment
+    bound = deployment._deployment_config.autoscaling_config.policy
+    assert bound.policy_kwargs["lead_s"] == 23
 
 
 def test_limits_and_timeouts_reach_the_deployment() -> None:

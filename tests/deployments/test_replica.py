@@ -110,11 +110,11 @@ async def test_its_spans_belong_to_the_caller_s_trace(monkeypatch: pytest.Monkey
     assert not any(span.events for span in hops)  # no traceback leaves the process
 
 
-async def test_the_autoscaler_reads_what_waits() -> None:
-    busy = await replica(concurrency=1, latency_ms=5)
+async def test_the_autoscaler_reads_the_work_that_waits_or_runs() -> None:
+    busy = await replica(concurrency=2, latency_ms=5)
     calls = [asyncio.create_task(busy.render(request())) for _ in range(3)]
     for _ in range(5):
         await asyncio.sleep(0)
-    assert busy.record_autoscaling_stats() == {"wait_ms": 10.0, "running": 1, "queued": 2}
+    assert busy.record_autoscaling_stats() == {"work_s": 0.0075, "request_work_s": 0.0025}
     await asyncio.gather(*calls)
-    assert busy.record_autoscaling_stats() == {"wait_ms": 0.0, "running": 0, "queued": 0}
+    assert busy.record_autoscaling_stats() == {"work_s": 0.0, "request_work_s": 0.0025}

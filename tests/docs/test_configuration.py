@@ -15,7 +15,7 @@ from deployments.diffusion.spec import DiffusionSpec, LoraSpec
 from deployments.fakes import EchoSpec
 from deployments.hosted.keys import KeySource
 from deployments.hosted.spec import HostedSpec, IdeogramSpec, OpenAICompatibleSpec, OpenAIImagesSpec
-from deployments.spec import Autoscaling, BaseSpec, Pricing
+from deployments.spec import Autoscaling, BaseSpec, Pricing, WorkScaling
 from deployments.typesetter.spec import TypesetterSpec
 from deployments.upscaler.spec import UpscalerSpec
 from serve.config import (
@@ -50,6 +50,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "telemetry": Telemetry,
     "Every model": BaseSpec,
     "Autoscaling": Autoscaling,
+    "Scaling by work": WorkScaling,
     "Pricing": Pricing,
     "kind: diffusion": DiffusionSpec,
     "Adapters": LoraSpec,

@@ -33,6 +33,12 @@ def test_while_replicas_may_be_added_the_autoscaler_sees_enough_to_add_them_all(
     assert growing.capacity(10, 1) == 40
 
 
+def test_scaled_by_work_enough_gets_through_to_ask_for_all_replicas() -> None:
+    scaling = {"min_replicas": 0, "max_replicas": 10, "target_ongoing_requests": 1}
+    growing = size(autoscaling=scaling, work_scaling={"target_work_s": 12, "request_work_s": 4})
+    assert growing.capacity(1, 1) == 30
+
+
 def test_an_unbounded_queue_is_very_long() -> None:
     assert size(max_queued_requests=-1).max_queued == UNBOUNDED
     assert size(max_queued_requests=3).max_queued == 3

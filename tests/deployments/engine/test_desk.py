@@ -145,3 +145,14 @@ def test_a_cancelled_entry_is_not_in_the_next_batch() -> None:
     batch = books.next(0.0).batch
     assert batch is not None
     assert batch.numbers == (stays.number,)
+
+
+def test_work_is_what_all_steps_take_and_what_a_request_adds_in_full_batches() -> None:
+    books = desk(max_batch=2)
+    assert books.load().work_s == 0
+    for _ in range(3):
+        admitted(books, steps=4)
+    load = books.load()
+    # Twelve steps, two at a time, a second each.
+    assert load.work_s == pytest.approx(6.0)
+    assert load.request_work_s == pytest.approx(2.0)
