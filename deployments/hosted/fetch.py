@@ -72,7 +72,9 @@ class Fetcher:
         if _origin(url) != self._own:
             address = await self._checked_address(url)
             # The certificate is still that of the name: TLS asks for it, and checks it, by `sni_hostname`.
+            # The connection is used once: kept, it would serve other names of this address unchecked.
             request.extensions["sni_hostname"] = url.host
+            request.headers["connection"] = "close"
             request.url = url.copy_with(host=address)
         return await self._client.send(request)
 

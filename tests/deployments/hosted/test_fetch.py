@@ -65,6 +65,7 @@ async def test_the_connection_goes_to_the_address_that_was_checked() -> None:
     assert (request.url.host, request.url.path, request.url.query) == (PUBLIC, "/a.png", b"exp=1&sig=2")
     assert request.headers["host"] == "img.ideogram.ai"
     assert request.extensions["sni_hostname"] == "img.ideogram.ai"
+    assert request.headers["connection"] == "close"
     assert asked == ["img.ideogram.ai"]  # once: a name that changes its mind is not asked again
     assert "api-key" not in request.headers
     assert "authorization" not in request.headers

@@ -330,3 +330,18 @@ async def test_every_image_that_was_paid_for_counts_when_a_request_fails(
         with pytest.raises(openai.InternalServerError):
             await service.client.images.generate(prompt="a lighthouse")
     assert service.observed.refusals == [("default", "model_error", {"hosted": PRICE})]
+
+
+async def test_what_a_failed_attempt_cost_counts_against_the_route_s_limit(
+    openai_api: OpenAIStandIn, captured: Captured
+) -> None:
+    """Two images are paid for, one of them broken: together they are over what an hour may cost."""
+    openai_api.behaviours.append(Paint(BROKEN_PNG))
+    policy = f"default: {{model: hosted, fallback: [own], limits: {{usd_per_hour: {1.5 * PRICE}}}}}"
+    spec = openai_model(openai_api, "dall-e-3", **FIELDS)
+    async with served(policy, {"hosted": spec, "own": OWN}) as service:
+        answered_by_fallback(await asked(service, captured), "model_error", PRICE)
+        assert (await asked(service, captured)).model == "hosted"
+        with pytest.raises(openai.RateLimitError):
+            await asked(service, captured)
+    assert len(openai_api.calls) == 2
