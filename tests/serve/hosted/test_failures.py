@@ -1,6 +1,7 @@
 """What can go wrong with a hosted model: the caller gets the route's fallback inside the budget, the breaker
 and the costs are right, and the API key is nowhere."""
 
+import asyncio
 import io
 import json
 import logging
@@ -345,3 +346,43 @@ async def test_what_a_failed_attempt_cost_counts_against_the_route_s_limit(
         with pytest.raises(openai.RateLimitError):
             await asked(service, captured)
     assert len(openai_api.calls) == 2
+
+
+async def test_a_picture_that_a_later_stage_could_not_use_is_paid_for_all_the_same(
+    openai_api: OpenAIStandIn, captured: Captured
+) -> None:
+    policy = "default: {stages: [hosted, enlarge], fallback: [own], max_latency_ms: 20000}"
+    models = {
+        "hosted": openai_model(openai_api, "dall-e-3", **FIELDS),
+        "enlarge": {"kind": "echo", "capability": "upscale", "scale": 2, "fails_with": "model_error"},
+        "own": OWN,
+    }
+    async with served(policy, models) as service:
+        receipt = await asked(service, captured)
+    (substitution,) = receipt.images[0].substitutions
+    assert (receipt.model, substitution.models) == ("own", ["hosted", "enlarge"])
+    assert receipt.cost_usd == substitution.cost_usd == PRICE
+
+
+async def test_siblings_of_an_image_that_failed_are_paid_for(openai_api: OpenAIStandIn) -> None:
+    """One of two images fails once the other is made."""
+    made = asyncio.Event()
+    answer = openai_api._answer
+
+    async def one_after_the_other(*arguments: Any) -> Any:
+        if openai_api.calls[1:]:
+            await made.wait()
+            openai_api.behaviours.append(openai_standin.DOWN)
+            arguments = (*arguments[:2], openai_api.next_behaviour())
+        return await answer(*arguments)
+
+    openai_api._answer = one_after_the_other  # type: ignore[method-assign]
+    spec = openai_model(openai_api, "dall-e-3", **FIELDS)
+    async with served("default: {model: hosted}", {"hosted": spec}) as service:
+        asking = asyncio.create_task(service.client.images.generate(prompt="x", size="64x64", n=2))
+        while service.fleet("hosted")["observed"] == 0:  # noqa: ASYNC110 - a gauge has no event
+            await asyncio.sleep(0.005)
+        made.set()
+        with pytest.raises(openai.InternalServerError):
+            await asking
+    assert service.observed.refusals == [("default", "model_error", {"hosted": PRICE})]
