@@ -1,4 +1,4 @@
-"""The real application without Ray, in a process that a test may kill: FOLDER [CONCURRENCY].
+"""The real application without Ray, in a process that a test may kill: FOLDER CONCURRENCY JOURNAL LEASE_S.
 
 Prints its port once it listens. Writes its process id and the seed of every render that
 ends into FOLDER/rendered.
@@ -15,10 +15,8 @@ import uvicorn
 from deployments.types import RenderRequest, RenderResult
 from tests.serve.gateways import echo, gateway
 
-LEASE_S = 0.5
 
-
-def main(folder: Path, concurrency: int) -> None:
+def main(folder: Path, concurrency: int, journal: str, lease_s: float) -> None:
     rendered = (folder / "rendered").open("a")
     model = echo("creative_highfidelity", latency_ms=50)
 
@@ -28,7 +26,12 @@ def main(folder: Path, concurrency: int) -> None:
         rendered.flush()
         return result
 
-    batches = {"folder": str(folder / "batches"), "concurrency": concurrency, "lease_s": LEASE_S}
+    batches = {
+        "folder": str(folder / "batches"),
+        "concurrency": concurrency,
+        "lease_s": lease_s,
+        "journal": journal,
+    }
     of = gateway(renders={"creative_highfidelity": render}, batches=batches)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         print(listening.getsockname()[1], flush=True)
@@ -37,4 +40,4 @@ def main(folder: Path, concurrency: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], float(sys.argv[4]))

@@ -14,15 +14,25 @@ from openai.types import Batch
 
 from tests.serve.batches.test_lines import line
 
-LINES = 120
+LINES = 60
 CONCURRENCY = 4
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, openai.AsyncOpenAI]]:
+async def served(
+    folder: Path, journal: str, lease_s: float
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, openai.AsyncOpenAI]]:
     """Killed at the end, if not before."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.serve.batches.server", str(folder), str(CONCURRENCY)),
+        *(
+            sys.executable,
+            "-m",
+            "tests.serve.batches.server",
+            str(folder),
+            str(CONCURRENCY),
+            journal,
+            str(lease_s),
+        ),
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
@@ -60,7 +70,7 @@ async def test_a_server_that_is_killed_twice_loses_nothing(tmp_path: Path) -> No
         line(str(seed), body={"prompt": "a poster", "size": "16x16", "atelier": {"seed": seed}})
         for seed in range(LINES)
     ]
-    async with served(tmp_path) as (process, client):
+    async with served(tmp_path, "wal", 2) as (process, client):
         file = await client.files.create(file=("items.jsonl", b"\n".join(items)), purpose="batch")
         batch = await client.batches.create(
             input_file_id=file.id, endpoint="/v1/images/generations", completion_window="24h"
@@ -71,13 +81,13 @@ async def test_a_server_that_is_killed_twice_loses_nothing(tmp_path: Path) -> No
     first = renders(tmp_path)
     assert LINES // 3 <= first.total() < LINES
 
-    async with served(tmp_path) as (process, client):
+    async with served(tmp_path, "wal", 2) as (process, client):
         assert (await client.files.content(file.id)).content == b"\n".join(items)
         await until(client, batch.id, so_many(2 * LINES // 3))
         process.kill()
         await process.wait()
 
-    async with served(tmp_path) as (_, client):
+    async with served(tmp_path, "wal", 2) as (_, client):
         batch = await until(client, batch.id, lambda batch: batch.status == "completed")
         assert batch.output_file_id is not None
         output = (await client.files.content(batch.output_file_id)).text.splitlines()
@@ -97,7 +107,7 @@ async def test_two_servers_on_one_folder_render_each_line_once(tmp_path: Path) -
         line(str(seed), body={"prompt": "a poster", "size": "16x16", "atelier": {"seed": seed}})
         for seed in range(LINES)
     ]
-    async with served(tmp_path) as (_, here), served(tmp_path) as (_, there):
+    async with served(tmp_path, "delete", 60) as (_, here), served(tmp_path, "delete", 60) as (_, there):
         file = await here.files.create(file=("items.jsonl", b"\n".join(items)), purpose="batch")
         batch = await there.batches.create(
             input_file_id=file.id, endpoint="/v1/images/generations", completion_window="24h"

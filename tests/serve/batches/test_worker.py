@@ -175,12 +175,12 @@ async def test_leases_are_extended_while_a_line_takes_longer(tmp_path: Path) -> 
     async def slow(claim: Claim) -> LineAnswer:
         nonlocal calls
         calls += 1
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1.5)
         return await answered(claim)
 
-    work = open_work(tmp_path, slow, lease_s=0.1, concurrency=2)
+    work = open_work(tmp_path, slow, lease_s=1.0, concurrency=2)
     add(work, line("a"))
-    async with working(work), working(open_work(tmp_path, slow, lease_s=0.1)):
+    async with working(work), working(open_work(tmp_path, slow, lease_s=1.0)):
         batch = await until(work, ended)
     assert (batch.completed, calls) == (1, 1)
 

@@ -215,7 +215,7 @@ async def test_killed_in_the_middle_a_thousand_items_end_once_each(tmp_path: Pat
     path = items(tmp_path, *badges(1000))
 
     async with images_endpoint(renderer.handle) as url:
-        options = ["--timeout", "0.5", "--concurrency", concurrency, "--max-failures", "70"]
+        options = ["--timeout", "2", "--concurrency", concurrency, "--max-failures", "70"]
         first = await started(path, "--out", out, "--url", url, *options)
         await renderer.half_way.wait()
         first.send_signal(signal.SIGKILL)
