@@ -9,7 +9,7 @@ file stays. Knows what was chosen, and not how it was measured.
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -72,6 +72,7 @@ def recommend(
     changed line by line, and CannotRecommend when the new one fails its own cases."""
     policy = load_policy(text, source=source, models=models, read=read)
     engine = PolicyEngine(policy, models)
+    assets = [replace(each, choice=_without_defaults(each.choice, models)) for each in assets]
     own_routes = len(yaml.safe_load(text).get("model_routing") or ())
     taken = {each.asset: _route_of(engine, each.asset, each.prompts[0]) for each in assets}
     changes: list[RouteChange] = []
@@ -140,6 +141,20 @@ def _values(choice: Choice, route: Route | None) -> dict[str, Any]:
     values["max_latency_ms"] = _number(choice.budget_ms)
     return (
         values if route is None else {key: each for key, each in values.items() if _differs(route, key, each)}
+    )
+
+
+def _without_defaults(choice: Choice, models: Mapping[str, ModelFacts]) -> Choice:
+    """Steps that a model takes anyway are left to it; those of a ladder tell its rungs apart."""
+    if choice.promise is None or choice.rungs:
+        return choice
+
+    def plain(each: Contender) -> Contender:
+        facts = models.get(each.models[0])
+        return each if facts is None or each.steps != facts.default_steps else replace(each, steps=None)
+
+    return replace(
+        choice, promise=plain(choice.promise), fallbacks=tuple(plain(each) for each in choice.fallbacks)
     )
 
 
