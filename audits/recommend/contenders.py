@@ -74,5 +74,5 @@ def _measured(variant: Document, left_out: str | None) -> str:
     p95 = "no answer" if latency["p95_ms"] is None else f"p95 {latency['p95_ms']:.0f} ms"
     known = f"{interval['low']:.0%} to {interval['high']:.0%}, {variant['fixes']['used']}"
     rate = f"{fixes['ratio']:.0%} need a fix ({known})"
-    refused = "" if left_out is None else f"; may not answer: {left_out}"
+    refused = "" if left_out is None else f"; may not answer, {left_out}"
     return f"{variant['name']}: {rate}, {p95}, {variant['cost_usd']:.2f} USD an accepted asset{refused}"

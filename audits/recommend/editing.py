@@ -5,6 +5,7 @@ new text is parsed and compared with what the change means for the data, so that
 that this cannot change safely is refused and never damaged. Knows nothing of why a route should change.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -202,8 +203,12 @@ def _new_route(route: NewRoute, outer: str) -> list[str]:
 
 
 def _remarks(remarks: Sequence[str], outer: str) -> list[str]:
-    """Each stays on its line, whatever names it cites."""
-    return [f"{outer}{REMARK}{' '.join(remark.split())}" for remark in remarks]
+    """Each stays a comment, whatever names it cites; a long one goes on, indented."""
+    wrapper = textwrap.TextWrapper(
+        _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    lines = [line for remark in remarks for line in wrapper.wrap(remark)]
+    return [f"{outer}{REMARK}{line}" for line in lines]
 
 
 def _above_comments(lines: Sequence[str], first: int) -> int:

@@ -62,22 +62,26 @@ def _verdicts(summary: Document, choices: Mapping[str, Choice], pictures: Mappin
 
 
 def _verdict(summary: Document, asset: Document, choice: Choice, pictures: Mapping[str, Path]) -> str:
+    """Where nothing passes, what comes nearest."""
     name, promise = asset["name"], choice.promise
-    title = "Nothing passes" if promise is None else promise.variant if choice.decided else "No winner shown"
-    facts = ""
-    if promise is not None:
+    found = min(asset["variants"], key=lambda each: each["fixes"][each["fixes"]["used"]]["ratio"])
+    words, title = choice.because, "Nothing passes"
+    if promise is None:
+        words = f"no variant passed every criterion; {found['name']} comes nearest"
+    else:
         found = next(each for each in asset["variants"] if each["name"] == promise.variant)
-        fixes = found["fixes"][found["fixes"]["used"]]
-        facts = (
-            f"<dl><div><dt>need a fix</dt><dd>{percent(fixes['ratio'])}</dd></div>"
-            f"<div><dt>p95</dt><dd>{milliseconds(promise.p95_ms)}</dd></div>"
-            f"<div><dt>accepted asset</dt><dd>{usd(found['cost_usd'])}</dd></div></dl>"
-        )
-    shown = _example(summary, name, promise.variant if promise else None, pictures)
+        title = promise.variant if choice.decided else "No winner shown"
+    fixes = found["fixes"][found["fixes"]["used"]]
+    facts = (
+        f"<dl><div><dt>need a fix</dt><dd>{percent(fixes['ratio'])}</dd></div>"
+        f"<div><dt>p95</dt><dd>{milliseconds(found['latency']['p95_ms'])}</dd></div>"
+        f"<div><dt>accepted asset</dt><dd>{usd(found['cost_usd'])}</dd></div></dl>"
+    )
     return (
         f'<a class="verdict {"none" if promise is None else "some"}" href="#{_anchor(name)}">'
-        f'<div class="example">{shown}</div><div class="say"><h2>{escape(name)}</h2>'
-        f"<strong>{escape(title)}</strong><p>{escape(_sentence(choice.because))}</p>{facts}</div></a>"
+        f'<div class="example">{_example(summary, name, found["name"], pictures)}</div>'
+        f'<div class="say"><h2>{escape(name)}</h2><strong>{escape(title)}</strong>'
+        f"<p>{escape(_sentence(words))}</p>{facts}</div></a>"
     )
 
 
@@ -85,17 +89,15 @@ def _sentence(words: str) -> str:
     return words[0].upper() + words[1:] + "."
 
 
-def _example(summary: Document, asset: str, variant: str | None, pictures: Mapping[str, Path]) -> str:
-    """A picture that passed, of what would be shipped."""
-    for each in summary["samples"]:
-        if (
-            each["asset"] == asset
-            and each["variant"] == variant
-            and each["id"] in pictures
-            and not each["needs_fix_predicted"]
-        ):
-            return thumbnail(pictures[each["id"]], each["prompt"])
-    return ""
+def _example(summary: Document, asset: str, variant: str, pictures: Mapping[str, Path]) -> str:
+    """A picture of it that passed, or any of it."""
+    own = [
+        each
+        for each in summary["samples"]
+        if (each["asset"], each["variant"]) == (asset, variant) and each["id"] in pictures
+    ]
+    own.sort(key=lambda each: bool(each["needs_fix_predicted"]))
+    return thumbnail(pictures[own[0]["id"]], own[0]["prompt"]) if own else ""
 
 
 def _asset(summary: Document, asset: Document, choice: Choice, pictures: Mapping[str, Path]) -> str:
@@ -114,37 +116,51 @@ def _asset(summary: Document, asset: Document, choice: Choice, pictures: Mapping
 
 
 def _criteria(asset: Document, promise: str | None) -> str:
-    heads = [
-        "",
-        *(f"{escape(each['name'])}<small>{escape(each['threshold'])}</small>" for each in asset["criteria"]),
+    """A row for each criterion, a column for each variant: criteria are many."""
+    variants = asset["variants"]
+    heads = ["", *(_variant_head(each, each["name"] == promise) for each in variants)]
+    rows = [
+        _row_head(each["name"], each["threshold"])
+        + "".join(_passing(one["criteria"][each["name"]], each["required_ratio"]) for one in variants)
+        for each in asset["criteria"]
     ]
-    heads += ["need a fix", "p50<small>p95</small>", "accepted asset<small>picture alone</small>"]
-    required = {each["name"]: each["required_ratio"] for each in asset["criteria"]}
-    rows = []
-    for each in asset["variants"]:
-        cells = "".join(_passing(found, required[name]) for name, found in each["criteria"].items())
-        fixes = each["fixes"][each["fixes"]["used"]]
-        chosen = ' <span class="chip">chosen</span>' if each["name"] == promise else ""
-        failed = f"<small>{plural(each['failed'], 'picture')} did not come</small>" if each["failed"] else ""
-        models = escape(" → ".join(each["models"]) or "–")
-        latency = each["latency"]
-        rows.append(
-            f'<th scope="row">{escape(each["name"])}{chosen}<small>{models}</small>{failed}</th>{cells}'
-            f"<td>{percent(fixes['ratio'])}{strip(fixes['ratio'], fixes['interval'])}"
-            f"<small>{each['fixes']['used']}</small></td>"
-            f"<td>{milliseconds(latency['p50_ms'])}<small>{milliseconds(latency['p95_ms'])}</small></td>"
-            f"<td>{usd(each['cost_usd'])}<small>{usd(each['image_usd'])}</small></td>"
+    rows.append(_row_head("need a fix") + "".join(map(_fix_cell, variants)))
+    latencies = [each["latency"] for each in variants]
+    rows += [
+        _row_head(name) + "".join(f"<td>{milliseconds(each[key])}</td>" for each in latencies)
+        for name, key in (("p50", "p50_ms"), ("p95", "p95_ms"))
+    ]
+    rows += [
+        _row_head(name, note) + "".join(f"<td>{usd(each[key])}</td>" for each in variants)
+        for name, note, key in (
+            ("an accepted asset", "the picture, and staff for its fixes", "cost_usd"),
+            ("a picture", "GPU time alone", "image_usd"),
         )
+    ]
     return table(f"{asset['name']}: share of pictures that pass, with 95% intervals", heads, rows)
 
 
+def _variant_head(variant: Document, chosen: bool) -> str:
+    chip = ' <span class="chip">chosen</span>' if chosen else ""
+    models = escape(" → ".join(variant["models"]) or "–").replace("_", "_<wbr>")
+    lost = f"<small>{plural(variant['failed'], 'picture')} did not come</small>" if variant["failed"] else ""
+    return f"{escape(variant['name'])}{chip}<small>{models}</small>{lost}"
+
+
+def _row_head(name: str, note: str = "") -> str:
+    return f'<th scope="row">{escape(name)}<small>{escape(note)}</small></th>'
+
+
 def _passing(found: Document, required: float) -> str:
-    mark = "✓" if found["met"] else "✗"
-    kind = "met" if found["met"] else "missed"
-    return (
-        f'<td class="{kind}"><b>{mark}</b> {found["passed"]}/{found["count"]}'
-        f"{strip(found['ratio'], found['interval'], required)}</td>"
-    )
+    mark, kind = ("✓", "met") if found["met"] else ("✗", "missed")
+    counted = f"<b>{mark}</b> {found['passed']}/{found['count']}"
+    return f'<td class="{kind}">{counted}{strip(found["ratio"], found["interval"], required)}</td>'
+
+
+def _fix_cell(variant: Document) -> str:
+    fixes = variant["fixes"][variant["fixes"]["used"]]
+    shown = f"{percent(fixes['ratio'])} <span class='quiet'>{variant['fixes']['used']}</span>"
+    return f"<td>{shown}{strip(fixes['ratio'], fixes['interval'])}</td>"
 
 
 def _curve(summary: Document, asset: Document) -> str:

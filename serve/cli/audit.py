@@ -9,8 +9,8 @@ audit = LazyGroup(
     "audit",
     help="Measure which model fits which asset, and write the policy from it.",
     places={
-        "accept": ("serve.cli.audit_watch", "accept_command"),
-        "compare": ("serve.cli.audit_watch", "compare_command"),
+        "accept": ("serve.cli.audit_compare", "accept_command"),
+        "compare": ("serve.cli.audit_compare", "compare_command"),
         "recommend": ("serve.cli.audit_recommend", "recommend_command"),
         "report": ("serve.cli.audit_report", "report_command"),
         "review": ("serve.cli.audit_review", "review_command"),

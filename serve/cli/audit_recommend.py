@@ -1,6 +1,7 @@
 """`atelier audit recommend`: the routing policy that an audit's results speak for, as a diff to the
 present one."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,10 +82,12 @@ def _recommended(
         now = present_models(policy, models, name, prompts[0])
         choice = choice_of(asset, _named(now, contenders(asset)), head_room_ratio)
         lines = evidence_lines(asset, choice)
-        chosen.append(
-            AssetChoice(name, prompts, choice, (f"{summary['audit']['name']}: {lines[0]}", *lines[1:]))
-        )
+        chosen.append(AssetChoice(name, prompts, choice, (f"{_when(evidence)}: {lines[0]}", *lines[1:])))
     return recommend(text, source, models, chosen, read)
+
+
+def _when(evidence: Evidence) -> str:
+    return f"{evidence.name}, {time.strftime('%Y-%m-%d', time.gmtime(evidence.started_unix_s))}"
 
 
 def _named(now: Contender | None, measured: list[Contender]) -> str | None:

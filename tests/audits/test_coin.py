@@ -1,7 +1,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -10,6 +10,7 @@ from audits.coin import at_least, paired_difference
 COUNTS = st.integers(0, 30)
 
 
+@settings(deadline=None)
 @given(COUNTS, COUNTS, st.floats(0.01, 0.99))
 def test_a_coin_is_that_of_the_exact_test(more, less, ratio):
     if more + less:
@@ -17,6 +18,7 @@ def test_a_coin_is_that_of_the_exact_test(more, less, ratio):
         assert at_least(more, more + less, ratio) == pytest.approx(expected)
 
 
+@settings(deadline=None)
 @given(COUNTS, COUNTS, st.integers(0, 30), st.sampled_from([0.05, 0.01, 0.05 / 6]))
 def test_the_interval_leaves_out_nothing_exactly_when_the_sign_test_does(more, less, alike, alpha):
     interval = paired_difference(more, less, more + less + alike, alpha)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audits.costs import AssetCost, break_even_usd_per_hour
@@ -32,6 +32,7 @@ RATIO = st.integers(0, 100).map(lambda percent: percent / 100)
 USD = st.integers(0, 1000).map(lambda cents: cents / 100)
 
 
+@settings(deadline=None)
 @given(USD, RATIO, USD, RATIO)
 def test_at_the_break_even_both_cost_the_same(usd, ratio, other_usd, other_ratio):
     one, other = cost(usd, ratio), cost(other_usd, other_ratio)

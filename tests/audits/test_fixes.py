@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audits.fixes import Picture, Word, agreement, calibrated, measured, predicted
@@ -76,6 +76,7 @@ PICTURES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(PICTURES, min_size=1))
 def test_where_everything_is_judged_the_calibrated_rate_is_the_measured_one(pictures):
     judged = [each for each in pictures if each.words]

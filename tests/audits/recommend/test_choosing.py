@@ -1,7 +1,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audits.recommend.choosing import Contender, choose, rounded_up
@@ -90,6 +90,7 @@ CONTENDERS = st.lists(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(CONTENDERS, st.randoms(use_true_random=False))
 def test_every_contender_has_one_place_and_none_that_failed_may_answer(contenders, chance):
     better = {

@@ -2,7 +2,7 @@ import difflib
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audits.recommend.changes import CannotEdit, NewRoute, RouteChange
@@ -153,6 +153,7 @@ VALUES = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([0, 1, None]), VALUES), max_size=3, unique_by=lambda each: each[0]))
 def test_the_new_text_means_the_change_and_no_comment_elsewhere_is_lost(changes):
     after = edit_policy(POLICY, [RouteChange(place, values, ["why"]) for place, values in changes], [])

@@ -30,7 +30,7 @@ def page(evidence):
 
 class Page(Balanced):
     def handle_starttag(self, tag, attributes):
-        if tag != "img":
+        if tag not in ("img", "wbr"):
             super().handle_starttag(tag, attributes)
 
 

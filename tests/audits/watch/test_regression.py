@@ -1,7 +1,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -14,6 +14,7 @@ def scores(passes: list[bool] | list[float], key: tuple[str, str, str] = KEY) ->
     return {key: {f"picture {number}": each for number, each in enumerate(passes)}}
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
 def test_the_p_value_is_that_of_the_exact_test(pairs):
     (change,) = compare(scores([b for b, _ in pairs]), scores([a for _, a in pairs])).changes

@@ -1,11 +1,10 @@
-"""`atelier audit accept | compare | watch`: the audit that others are held to, and what became worse since.
+"""`atelier audit accept | compare`: the audit that others are held to, and what became worse since.
 
 Exit status: 0 when nothing became worse, 1 when something did, 2 for a wrong command line.
 """
 
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -15,12 +14,11 @@ from audits.evidence import Evidence
 from audits.watch.accepted import NotAccepted, accept, against, read_accepted, verdicts
 from audits.watch.metrics import NotSent, send
 from audits.watch.regression import LATENCY, Change, Comparison
-from serve.cli.audit_measure import endpoint_options, load, measure
-from serve.cli.audit_run import FILE, OUTPUT, evidence_of, run_argument, summary_of
+from serve.cli.audit_run import FILE, OUTPUT, evidence_of, run_argument
 
 _CONFIG_MAP_BYTES = 1_000_000
 
-_otlp_option = click.option(
+otlp_option = click.option(
     "--otlp-endpoint",
     envvar="OTEL_EXPORTER_OTLP_ENDPOINT",
     help="Send what was found there as metrics (OTLP over HTTP).",
@@ -42,34 +40,10 @@ def accept_command(run: Path, path: Path) -> None:
 @click.command(name="compare")
 @run_argument
 @click.option("--accepted", "accepted_path", type=FILE, required=True)
-@_otlp_option
+@otlp_option
 def compare_command(run: Path, accepted_path: Path, otlp_endpoint: str | None) -> None:
     """Say what became worse in RUN since the accepted audit."""
     judge(evidence_of(run), accepted_path, otlp_endpoint)
-
-
-@click.command(name="watch")
-@click.argument("audit", type=FILE)
-@click.option("--accepted", "accepted_path", type=FILE, required=True, help="What `accept` wrote.")
-@click.option(
-    "--runs",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="The run goes into a folder of its own in here, with its report.",
-)
-@_otlp_option
-@endpoint_options
-def watch_command(
-    audit: Path, accepted_path: Path, runs: Path, otlp_endpoint: str | None, **endpoint: Any
-) -> None:
-    """Run AUDIT again and say what became worse since the accepted one."""
-    from audits.report.page import report_page
-
-    folder = runs / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    evidence = measure(load(audit), folder, **endpoint)
-    pictures = {each.id: each.picture for each in evidence.samples if each.picture is not None}
-    (folder / "report.html").write_text(report_page(summary_of(folder, evidence, ()), pictures), "utf-8")
-    judge(evidence, accepted_path, otlp_endpoint)
 
 
 def judge(evidence: Evidence, accepted_path: Path, otlp_endpoint: str | None) -> None:
