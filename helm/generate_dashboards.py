@@ -92,6 +92,12 @@ REQUESTS = (
         ],
     ),
     Panel(
+        "Open breakers",
+        "Models that requests pass by: they kept failing and have not answered since.",
+        "short",
+        [("{{model}}", "max by (model) (ray_atelier_breaker_open{SCOPE})")],
+    ),
+    Panel(
         "Error of the predicted time",
         "|predicted - taken| / taken, median and p95: how well plans know the models.",
         "percentunit",
@@ -111,6 +117,19 @@ REQUESTS = (
             ),
             ("stale", "max(ray_atelier_policy_stale{SCOPE})"),
         ],
+    ),
+    Panel(
+        "Images shared by equal requests",
+        "From the cache (hit), from a render under way (shared), or rendered anew (miss), per second.",
+        "reqps",
+        [("{{result}}", _rate("ray_atelier_cache_images_total", "result"))],
+        stacked=True,
+    ),
+    Panel(
+        "Shadow renders",
+        "Time of renders whose image is dropped, by model, p95.",
+        "ms",
+        [("{{model}}", _quantile(0.95, "ray_atelier_shadow_duration_ms", "model"))],
     ),
     Panel(
         "Cost by route",

@@ -67,7 +67,8 @@ class Dispatcher:
                 raise _refused(decision)
             outcomes = await self._limited(job, decision, on_partial)
         except ApiError as error:
-            self._observer.refused(decision.route, error.code, _elapsed_ms(job), error.costs_usd)
+            missed_ms = None if error.own_limit else decision.budget_ms
+            self._observer.refused(decision.route, error.code, _elapsed_ms(job), error.costs_usd, missed_ms)
             raise
         answer = Answer(
             images=tuple(outcome.image for outcome in outcomes),
@@ -97,7 +98,9 @@ class Dispatcher:
         """Runs the job while it counts against the limits of its route and tenant."""
         reached = self._limits.admit(decision.limits, time.monotonic())
         if reached is not None:
-            raise from_outcome(Outcome.REFUSED_CAPACITY, str(reached), reached.retry_after_s)
+            error = from_outcome(Outcome.REFUSED_CAPACITY, str(reached), reached.retry_after_s)
+            error.own_limit = True
+            raise error
         cost_usd = 0.0
         try:
             outcomes = await self._images(job, decision, on_partial)

@@ -37,7 +37,8 @@ OUTCOMES: Mapping[Outcome, HttpError] = {
 @dataclass(slots=True)
 class ApiError(Exception):
     """What a caller is told. `code` is stable; `param` names the offending field. `costs_usd` is what was
-    spent by model before it came to this; callers are not told."""
+    spent by model before it came to this; callers are not told. `own_limit`: a limit of the caller's route or
+    tenant was reached, nothing here was short."""
 
     status: int
     code: str
@@ -46,6 +47,7 @@ class ApiError(Exception):
     param: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     costs_usd: dict[str, float] = field(default_factory=dict)
+    own_limit: bool = False
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.message}"

@@ -11,7 +11,7 @@ from functools import partial
 
 from deployments.client import ModelClient
 from deployments.types import ModelLoad, StageReceipt
-from routing.breaker import Breaker
+from routing.breaker import Breaker, BreakerState
 from routing.latency import LatencyModel
 from routing.types import AssetRequest, ModelFacts, Outcome, PlannedStage, Snapshot
 from serve.gates import Gates
@@ -75,6 +75,12 @@ class Fleet:
         """Models whose breaker opened by what was seen here: seconds until each is worth asking."""
         found = {name: breaker.found_open_s(now_s) for name, breaker in self._breakers.items()}
         return {name: open_s for name, open_s in found.items() if open_s is not None}
+
+    def distrusted(self, now_s: float) -> dict[str, bool]:
+        """Of every model: whether its breaker opened and it has not answered since."""
+        return {
+            name: breaker.state(now_s) is not BreakerState.CLOSED for name, breaker in self._breakers.items()
+        }
 
     def hear_broken(self, broken_s: Mapping[str, float], now_s: float) -> None:
         """What another router found, as it says by `broken`. Models unknown here are passed over."""

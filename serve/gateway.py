@@ -23,6 +23,7 @@ from serve.api.fleet import fleet_router
 from serve.api.health import health_router
 from serve.api.images import images_router
 from serve.api.policy import policy_router
+from serve.attainment import Attainment
 from serve.batches.desk import BatchDesk
 from serve.batches.execute import LineExecutor
 from serve.config import AppConfig, model_facts
@@ -59,7 +60,7 @@ class Gateway:
         first policy cannot be put in force."""
         self._config = config
         self._clients = clients
-        self._observer = observer or NoObserver()
+        self._observer = Attainment(observer or NoObserver())
         facts = model_facts(config)
         rasters = raster_shelf(config)
         self._policies = open_store(config, rasters)
@@ -85,7 +86,7 @@ class Gateway:
                 images_router(self.dispatcher, self._files, config.limits, config.files.public_base_url),
                 catalog_router(config.models, self._policies),
                 policy_router(self._policies),
-                fleet_router(self._fleet),
+                fleet_router(self._fleet, self._observer),
                 feedback_router(FeedbackBook(), delivered),
                 health_router(self._policies, self._fleet),
                 batch_files_router(self._batches),
@@ -138,6 +139,8 @@ class Gateway:
         await self._fleet.poll(self._clients)
 
     async def _flush_metrics(self) -> None:
+        for model, is_open in self._fleet.distrusted(time.monotonic()).items():
+            self._observer.breaker(model, is_open)
         self._observer.flush()
 
     async def _sweep_files(self) -> None:

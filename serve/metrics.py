@@ -8,6 +8,9 @@ from ray.serve import metrics as ray_metrics
 from serve import telemetry
 from serve.schemas import Receipt
 
+NOT_OURS = frozenset({"cancelled", "unsupported", "content_refused", "invalid_request"})
+"""Ends of a request that say nothing about how well it was served."""
+
 
 class Observer(Protocol):
     """Told of what happened. Must be cheap and must not raise."""
@@ -15,14 +18,24 @@ class Observer(Protocol):
     def finished(self, receipt: Receipt) -> None: ...
 
     def refused(
-        self, route: str, outcome: str, total_ms: float, costs_usd: Mapping[str, float] | None = None
+        self,
+        route: str,
+        outcome: str,
+        total_ms: float,
+        costs_usd: Mapping[str, float] | None = None,
+        budget_ms: float | None = None,
     ) -> None:
-        """`costs_usd` is what was spent all the same, by model."""
+        """`costs_usd` is what was spent all the same, by model; `budget_ms` the budget that was missed, None
+        where there was none or the caller's own limit was reached."""
         ...
 
     def shadowed(self, route: str, model: str, outcome: str, total_ms: float) -> None: ...
 
     def policy_offered(self, accepted: bool) -> None: ...
+
+    def breaker(self, model: str, is_open: bool) -> None:
+        """Told every second."""
+        ...
 
     def flush(self) -> None:
         """Called every second: passes on what was gathered since."""
@@ -36,7 +49,12 @@ class NoObserver:
         return None
 
     def refused(
-        self, route: str, outcome: str, total_ms: float, costs_usd: Mapping[str, float] | None = None
+        self,
+        route: str,
+        outcome: str,
+        total_ms: float,
+        costs_usd: Mapping[str, float] | None = None,
+        budget_ms: float | None = None,
     ) -> None:
         return None
 
@@ -44,6 +62,9 @@ class NoObserver:
         return None
 
     def policy_offered(self, accepted: bool) -> None:
+        return None
+
+    def breaker(self, model: str, is_open: bool) -> None:
         return None
 
     def flush(self) -> None:
@@ -103,6 +124,9 @@ class RayObserver:
         self._stale = ray_metrics.Gauge(
             telemetry.METRIC_POLICY_STALE, "1 while the newest policy text was refused"
         )
+        self._breaker_open = ray_metrics.Gauge(
+            telemetry.METRIC_BREAKER_OPEN, "1 while requests pass a model by that kept failing", ("model",)
+        )
 
     def finished(self, receipt: Receipt) -> None:
         route, model = receipt.route, receipt.model
@@ -133,13 +157,20 @@ class RayObserver:
                     self._count(self._cost_usd, stage.cost_usd, route=route, model=stage.model)
 
     def refused(
-        self, route: str, outcome: str, total_ms: float, costs_usd: Mapping[str, float] | None = None
+        self,
+        route: str,
+        outcome: str,
+        total_ms: float,
+        costs_usd: Mapping[str, float] | None = None,
+        budget_ms: float | None = None,
     ) -> None:
         for model, cost_usd in (costs_usd or {}).items():
             if cost_usd:
                 self._count(self._cost_usd, cost_usd, route=route, model=model)
         self._count(self._requests, 1, route=route, model="none", outcome=outcome)
         self._duration_ms.observe(max(total_ms, 0.001), {"route": route, "outcome": outcome})
+        if budget_ms is not None and outcome not in NOT_OURS:
+            self._count(self._budget, 1, route=route, met="false")
 
     def shadowed(self, route: str, model: str, outcome: str, total_ms: float) -> None:
         self._shadow_ms.observe(max(total_ms, 0.001), {"route": route, "model": model, "outcome": outcome})
@@ -147,6 +178,9 @@ class RayObserver:
     def policy_offered(self, accepted: bool) -> None:
         self._count(self._reloads, 1, result="accepted" if accepted else "refused")
         self._is_stale = not accepted
+
+    def breaker(self, model: str, is_open: bool) -> None:
+        self._breaker_open.set(int(is_open), {"model": model})
 
     def flush(self) -> None:
         self._stale.set(int(self._is_stale))  # Ray drops a gauge that is not set again within minutes

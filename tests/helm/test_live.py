@@ -44,7 +44,11 @@ VALUES: Object = {
                 {"pattern": "large", "stages": ["typography_focused", "upscale_2x"]},
                 {"pattern": "greedy", "model": "greedy", "fallback": ["typography_focused"]},
             ],
-            "default": {"model": "typography_focused", "max_latency_ms": 30000},
+            "default": {
+                "model": "typography_focused",
+                "max_latency_ms": 30000,
+                "shadow": {"model": "upscale_2x", "weight": 1},
+            },
         },
         "reloadIntervalSeconds": 0.2,
     },

@@ -4,6 +4,7 @@ import json
 import re
 import tarfile
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,14 @@ _drawn_values = st.one_of(
     *[st.lists(st.sampled_from(_DRAWN), min_size=n, max_size=n, unique=True) for n in (1, 1, 1, 2)]
 ).flatmap(lambda names: st.fixed_dictionaries({name: STRATEGIES[name] for name in names}))
 
-outcomes = {"rendered": 0, "refused": 0}
+SETTINGS = hypothesis.settings(
+    max_examples=500,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[hypothesis.Phase.generate],  # shrinking costs minutes where each case is a whole render
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
 
 
 def _render_or_refusal(values: Object) -> tuple[list[Object] | None, str]:
@@ -152,30 +160,32 @@ def _render_or_refusal(values: Object) -> tuple[list[Object] | None, str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@hypothesis.settings(
-    max_examples=500,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[hypothesis.Phase.generate],  # shrinking costs minutes where each case is a whole render
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
-@hypothesis.given(_drawn_values, st.sampled_from(["", *(path.stem for path in EXAMPLES)]))
-def test_generated_values_render_to_valid_objects_or_are_refused(drawn: Object, base: str) -> None:
-    values = merged(example(base) if base else {}, drawn)
+def test_generated_values_render_to_valid_objects_or_are_refused() -> None:
+    schema_folder()  # without the schemas nothing would be checked: skip, and say so
+    outcomes: Counter[str] = Counter()
+    _draw_values(outcomes)
+    assert outcomes["rendered"] >= 50, outcomes
+    assert outcomes["refused"] >= 50, outcomes
+
+
+def _draw_values(outcomes: Counter[str]) -> None:
+    """Draws 500 values and counts what became of them."""
+
+    @SETTINGS
+    @hypothesis.given(_drawn_values, st.sampled_from(["", *(path.stem for path in EXAMPLES)]))
+    def draw(drawn: Object, base: str) -> None:
+        outcomes[_rendered_or_refused(merged(example(base) if base else {}, drawn))] += 1
+
+    draw()
+
+
+def _rendered_or_refused(values: Object) -> str:
     objects, refusal = _render_or_refusal(values)
     if objects is None:
-        outcomes["refused"] += 1
         assert not re.search(r"nil pointer|wrong type|error converting|YAML parse", refusal), refusal
-        return
-    outcomes["rendered"] += 1
+        return "refused"
     for each in objects:
         assert problems(each) == []
     covered = values.get("networkPolicy", {}).get("enabled", True)
     assert cross_checks(objects, network_policies=covered) == []
-
-
-def test_generated_values_were_of_both_kinds() -> None:
-    schema_folder()  # without the schemas nothing was rendered: skip, and say so
-    assert outcomes["rendered"] >= 50, outcomes
-    assert outcomes["refused"] >= 50, outcomes
+    return "rendered"

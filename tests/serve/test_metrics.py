@@ -8,8 +8,9 @@ from deployments import errors
 from deployments.types import RenderRequest, RenderResult
 from routing.types import AssetRequest
 from serve import metrics, telemetry
+from serve.errors import ApiError
 from serve.jobs import ImageJob
-from serve.metrics import RayObserver
+from serve.metrics import NoObserver, RayObserver
 from serve.schemas import Receipt
 from tests.serve.gateways import gateway
 
@@ -45,9 +46,9 @@ class Series:
 
     observe = inc
 
-    def set(self, value: float) -> None:
-        assert self.labels == set()
-        self.values.append((value, {}))
+    def set(self, value: float, tags: dict[str, str] | None = None) -> None:
+        assert set(tags or {}) == self.labels
+        self.values.append((value, tags or {}))
 
 
 @pytest.fixture
@@ -121,3 +122,49 @@ def test_a_refused_policy_is_stale_until_a_good_one_comes(series: dict[str, Seri
     assert [value for value, _ in series[telemetry.METRIC_POLICY_STALE].values] == [0, 1, 0, 0]
     results = [tags["result"] for _, tags in series[telemetry.METRIC_POLICY_RELOADS].values]
     assert results == ["accepted", "refused", "accepted"]
+
+
+def test_a_refusal_misses_its_budget_unless_the_caller_is_the_reason(series: dict[str, Series]) -> None:
+    observer = RayObserver()
+    observer.refused("a", "refused_capacity", 1.0, budget_ms=100.0)
+    observer.refused("a", "deadline_exceeded", 1.0, budget_ms=100.0)
+    for not_ours in ("cancelled", "content_refused", "unsupported", "invalid_request"):
+        observer.refused("a", not_ours, 1.0, budget_ms=100.0)
+    observer.refused("a", "refused_capacity", 1.0)
+    observer.flush()
+    assert series[telemetry.METRIC_BUDGET].values == [(2.0, {"route": "a", "met": "false"})]
+
+
+async def test_refusals_are_told_with_the_budget_they_missed_and_own_limits_without() -> None:
+    class Refusals(NoObserver):
+        missed: ClassVar[list[float | None]] = []
+
+        def refused(self, *told: Any) -> None:
+            self.missed.append(told[-1])
+
+    async def fail(request: RenderRequest) -> RenderResult:
+        raise errors.OutOfMemory("no memory")
+
+    route = (
+        "model_routing: []\ndefault: {model: a, max_latency_ms: 60000, limits: {requests_per_minute: 1}}\n"
+    )
+    of = gateway(route, {"a": {"kind": "echo"}}, {"a": fail}, observer=Refusals())
+    for _ in range(2):
+        with pytest.raises(ApiError):
+            await of.dispatcher.dispatch(ImageJob("r1", time.monotonic(), AssetRequest("a fox"), (1,)))
+    assert Refusals.missed == [60000, None]
+
+
+async def test_a_breaker_is_shown_open_until_its_model_answers(series: dict[str, Series]) -> None:
+    async def fail(request: RenderRequest) -> RenderResult:
+        raise RuntimeError
+
+    models = {"a": {"kind": "echo"}, "b": {"kind": "echo"}}
+    policy = "model_routing: []\ndefault: {model: a, fallback: [b]}\n"
+    of = gateway(policy, models, {"a": fail}, observer=RayObserver())
+    await of._flush_metrics()
+    for _ in range(6):
+        await of.dispatcher.dispatch(ImageJob("r1", time.monotonic(), AssetRequest("a fox"), (1,)))
+    await of._flush_metrics()
+    shown = series[telemetry.METRIC_BREAKER_OPEN].values
+    assert shown == [(0, {"model": "a"}), (0, {"model": "b"}), (1, {"model": "a"}), (0, {"model": "b"})]

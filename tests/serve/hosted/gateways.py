@@ -38,7 +38,12 @@ class Observed(NoObserver):
         self.receipts.append(receipt)
 
     def refused(
-        self, route: str, outcome: str, total_ms: float, costs_usd: Mapping[str, float] | None = None
+        self,
+        route: str,
+        outcome: str,
+        total_ms: float,
+        costs_usd: Mapping[str, float] | None = None,
+        budget_ms: float | None = None,
     ) -> None:
         self.refusals.append((route, outcome, dict(costs_usd or {})))
 
