@@ -47,7 +47,7 @@ VALUES: Object = {
             "default": {
                 "model": "typography_focused",
                 "max_latency_ms": 30000,
-                "shadow": {"model": "upscale_2x", "weight": 1},
+                "shadow": {"stages": ["typography_focused", "upscale_2x"], "share_ratio": 1},
             },
         },
         "reloadIntervalSeconds": 0.2,
