@@ -85,6 +85,8 @@ def _readable(node: Any) -> Any:
 
 
 def _readable_child(key: str, value: Any) -> Any:
+    if key == "enum":  # typing remembers equal Literals whose order differs: which comes is up to the imports
+        return sorted(value, key=str)
     if key == "properties":  # its keys are names of values, "default" and "title" among them
         return {name: _readable(each) for name, each in value.items()}
     return _readable(value)
