@@ -11,12 +11,14 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One criterion on one picture. `value` is in the criterion's own unit; `note` says what a person
-    would want to know of a miss, such as what was read instead of the text."""
+    would want to know of a miss, such as what was read instead of the text. `calls_for_fix`: whether
+    somebody has to mend a picture that misses it; nobody mends one that came late."""
 
     criterion: str
     passed: bool
     value: float | None = None
     note: str = ""
+    calls_for_fix: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Sample:
     @property
     def needs_fix(self) -> bool:
         """As predicted by the thresholds."""
-        return self.picture is None or bool(self.missed)
+        return self.picture is None or any(each.calls_for_fix for each in self.missed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
+from audits.evidence import Reading
 from audits.fixes import Word
 from audits.summary import summarize
 from tests.audits.evidence import MODELS, made_up_evidence
@@ -36,6 +38,17 @@ def test_the_document_is_json_and_counts_what_passed(evidence):
     assert found["latency"]["p50_ms"] == pytest.approx(980 * 1.275)
     interval = found["latency"]["p95_interval_ms"]
     assert interval["low"] <= found["latency"]["p95_ms"] <= interval["high"]
+
+
+def test_a_picture_that_came_late_passes_not_and_yet_needs_no_fix(evidence):
+    late = Reading("legible", False, 9000.0, calls_for_fix=False)
+    samples = tuple(
+        replace(each, readings=(late,)) if (each.asset, each.variant) == ("ui-badge", "typesetter") else each
+        for each in evidence.samples
+    )
+    found = variant(summarize(replace(evidence, samples=samples), {}), "ui-badge", "typesetter")
+    assert found["criteria"]["legible"]["passed"] == 0
+    assert found["fixes"]["predicted"]["ratio"] == 0
 
 
 def test_a_picture_that_did_not_come_passes_nothing_and_needs_a_fix(evidence):
