@@ -5,6 +5,7 @@ the router. It is a real deployment with a real queue; only the picture is trivi
 """
 
 import asyncio
+import heapq
 import time
 from typing import Annotated, Literal
 
@@ -55,14 +56,16 @@ class EchoModel:
         self._slots = asyncio.Semaphore(spec.concurrency) if spec.concurrency else None
         self._running = 0
         self._waiting = 0
+        self._ends_s: list[float] = []
 
     async def load(self) -> None:
         return None
 
     async def render(self, request: RenderRequest, on_partial: PartialSink | None = None) -> RenderResult:
+        arrived = time.perf_counter()
         if self._spec.fails_with and self._spec.fails_on in request.prompt:
             await self._fail()
-        started = time.perf_counter()
+        started = arrived
         if self._slots is None:
             await self._work()
         else:
@@ -80,15 +83,18 @@ class EchoModel:
             preview = images.encode(self._pixels(request), Encoding())
             for index in range(request.partial_images):
                 on_partial(PartialImage(index, preview))
-        return self._result(request, (time.perf_counter() - started) * 1000)
+        return self._result(request, (started - arrived) * 1000, (time.perf_counter() - started) * 1000)
 
     async def _work(self) -> None:
+        ends_s = time.perf_counter() + self._spec.latency_ms / 1000
         self._running += 1
+        self._ends_s.append(ends_s)
         try:
             if self._spec.latency_ms:
                 await asyncio.sleep(self._spec.latency_ms / 1000)
         finally:
             self._running -= 1
+            self._ends_s.remove(ends_s)
 
     async def _fail(self) -> None:
         match self._spec.fails_with:
@@ -112,7 +118,7 @@ class EchoModel:
                 finally:
                     self._running -= 1
 
-    def _result(self, request: RenderRequest, run_ms: float) -> RenderResult:
+    def _result(self, request: RenderRequest, queue_ms: float, run_ms: float) -> RenderResult:
         pixels = self._pixels(request)
         image: Pixels | EncodedImage = pixels
         if request.encoding is not None:
@@ -123,7 +129,7 @@ class EchoModel:
             revision=self.revision,
             width=width,
             height=height,
-            queue_ms=0.0,
+            queue_ms=queue_ms,
             run_ms=run_ms,
             seed=request.seed,
             pixels_sha256=images.sha256(pixels),
@@ -141,9 +147,8 @@ class EchoModel:
         return np.broadcast_to(colour, (request.height, request.width, 3)).copy()
 
     def load_report(self) -> ModelLoad:
-        per_slot = self._spec.latency_ms / max(1, self._spec.concurrency)
         return ModelLoad(
-            wait_ms=self._waiting * per_slot,
+            wait_ms=self._wait_ms(),
             overhead_ms=self._spec.latency_ms,
             running=self._running,
             queued=self._waiting,
@@ -157,6 +162,16 @@ class EchoModel:
     def _share_ms(self) -> float:
         """What a request adds to the work of a replica that is full."""
         return self._spec.latency_ms / (self._spec.concurrency or self._spec.max_ongoing_requests)
+
+    def _wait_ms(self) -> float:
+        """Until a slot is free for a new request, behind those that wait."""
+        free_slots = self._spec.concurrency - len(self._ends_s)
+        if self._slots is None or free_slots > self._waiting:
+            return 0.0
+        ends_s = sorted(self._ends_s)
+        for _ in range(self._waiting):
+            heapq.heapreplace(ends_s, ends_s[0] + self._spec.latency_ms / 1000)
+        return max(0.0, ends_s[0] - time.perf_counter()) * 1000 if ends_s else 0.0
 
     def check_health(self) -> None:
         return None

@@ -62,11 +62,11 @@ class Gate:
         now_s = self.clock()
         first_free_s = min(self._running.values(), default=now_s)
         until_free_ms = max(0.0, first_free_s - now_s) * 1000
-        return until_free_ms + self.queue.work_ahead_ms(tenant, priority) / max(1, self.capacity)
+        return until_free_ms + sum(self.queue.costs_ahead_ms(tenant, priority)) / max(1, self.capacity)
 
-    def work_ahead_ms(self, tenant: str | None, priority: str = INTERACTIVE) -> float:
-        """Predicted work that waits here and goes before a new request of this tenant."""
-        return self.queue.work_ahead_ms(tenant, priority) if len(self.queue) else 0.0
+    def costs_ahead_ms(self, tenant: str | None, priority: str = INTERACTIVE) -> Sequence[float]:
+        """Predicted work of each request that waits here and goes before a new one of this tenant."""
+        return self.queue.costs_ahead_ms(tenant, priority) if len(self.queue) else ()
 
     def set_capacity(self, capacity: int) -> None:
         self.capacity = capacity

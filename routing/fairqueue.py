@@ -154,9 +154,9 @@ class FairQueue:
         self._count -= 1
         return True
 
-    def work_ahead_ms(self, tenant: str | None, priority: str = INTERACTIVE) -> float:
-        """Predicted work that goes before a new ticket of this tenant, if no others come."""
-        ahead = 0.0
+    def costs_ahead_ms(self, tenant: str | None, priority: str = INTERACTIVE) -> list[float]:
+        """Predicted work of each ticket that goes before a new one of this tenant, if no others come."""
+        ahead: list[float] = []
         for each in PRIORITIES:
             queue = self._classes[each]
             start_tag = queue.start_tag(tenant) if each == priority else None
@@ -164,7 +164,7 @@ class FairQueue:
                 for item in items:
                     if start_tag is not None and item.start_tag > start_tag:
                         break  # tags of one tenant only grow
-                    ahead += item.cost_ms
+                    ahead.append(item.cost_ms)
             if each == priority:
                 return ahead
         raise ValueError(f"priority {priority!r} is none of {', '.join(PRIORITIES)}")

@@ -8,18 +8,23 @@ predicted queues drain with time, and a report that is not renewed is forgotten.
 
 import heapq
 import math
+from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from routing.breaker import Breaker
+from routing.prediction import spread_ms
 from routing.regression import ForgetfulFit
 from routing.types import ModelFacts, ModelState, Snapshot
 
 REPORT_LIFETIME_S = 5.0
 _ERRORS_KEPT = 256
 _PENDING_KEPT = 4096
+_LOOKED_AT = 256
+_ERRORS_LAST_S = 30.0
+_ENOUGH = 64
 
 
 class LoadReport(Protocol):
@@ -72,8 +77,16 @@ class _Queue:
         self.free_at_s[busiest] = max(now_s, self.free_at_s[busiest] - work_s)
         heapq.heapify(self.free_at_s)
 
-    def wait_ms(self, now_s: float) -> float:
-        return max(0.0, self.free_at_s[0] - now_s) * 1000
+    def wait_ms(self, now_s: float, costs_ahead_ms: Sequence[float] = ()) -> float:
+        """Until a new request starts, if those go first. Of a very long queue only the beginning is looked
+        at request by request: how they fall on the places matters little behind it."""
+        if not costs_ahead_ms:
+            return max(0.0, self.free_at_s[0] - now_s) * 1000
+        places = list(self.free_at_s)
+        for cost_ms in costs_ahead_ms[:_LOOKED_AT]:
+            heapq.heapreplace(places, max(places[0], now_s) + cost_ms / 1000)
+        rest_ms = sum(costs_ahead_ms[_LOOKED_AT:]) / len(places)
+        return max(0.0, places[0] - now_s) * 1000 + rest_ms
 
     def correct(self, late_s: float, now_s: float) -> None:
         """Work ended later (or, negative, earlier) than predicted: so will what queues behind it. Without
@@ -86,6 +99,38 @@ class _Queue:
         first = max(self.free_at_s[0], now_s)
         shift = now_s + wait_ms / 1000 - first
         self.free_at_s = [max(now_s, max(each, now_s) + shift) for each in self.free_at_s]
+
+
+@dataclass(slots=True)
+class _Lateness:
+    """How late calls ended, relative to what their queue could explain: the last ones of the last seconds.
+    What was seen before is forgotten: a model that is refused for its errors is not observed any more, and
+    must get another chance."""
+
+    seen: deque[tuple[float, float]] = field(default_factory=deque)
+    ordered: list[float] = field(default_factory=list)
+
+    def add(self, ratio: float, now_s: float) -> None:
+        self._forget(now_s)
+        if len(self.seen) == _ERRORS_KEPT:
+            self._drop_oldest()
+        self.seen.append((now_s, ratio))
+        insort(self.ordered, ratio)
+
+    def worst(self, now_s: float) -> float | None:
+        """All but one of those kept were less late: at overload every request is let in as late as can be,
+        so this is how often the promise is broken. One outlier does not count. None while too little is
+        known."""
+        self._forget(now_s)
+        return self.ordered[-2] if len(self.ordered) >= _ENOUGH else None
+
+    def _forget(self, now_s: float) -> None:
+        while self.seen and self.seen[0][0] < now_s - _ERRORS_LAST_S:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, ratio = self.seen.popleft()
+        del self.ordered[bisect_left(self.ordered, ratio)]
 
 
 @dataclass(slots=True)
@@ -104,11 +149,13 @@ class _Known:
     pending_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_PENDING_KEPT))
     available: bool = True
     learned: tuple[float, float, float] | None = None
-    mean_square: float = 0.0
+    run_error_square: float = 0.0
+    lateness: _Lateness = field(default_factory=_Lateness)
+    transport_ms: float = 0.0
 
-    def error_ratio(self) -> float:
-        """Of the last few dozen predictions, the newest counting most."""
-        return math.sqrt(self.mean_square)
+    def error_ratio(self, now_s: float) -> float:
+        """Of the last few dozen predictions, the newest counting most; 0 when they are long ago."""
+        return math.sqrt(self.run_error_square) if now_s - self.observed_at_s < _ERRORS_LAST_S else 0.0
 
     def coefficients(self) -> tuple[float, float, float]:
         """Overhead, step and step-per-megapixel times as this router saw them; priors before it saw any."""
@@ -149,6 +196,7 @@ class LatencyModel:
     ) -> None:
         """`parallelism`: how many images a model works on at once, over all replicas; 1 when not given."""
         self._known = {name: _known(facts) for name, facts in models.items()}
+        self._answering_ms = 0.0
         for name, places in (parallelism or {}).items():
             self.set_parallelism(name, places, 0.0)
 
@@ -171,7 +219,8 @@ class LatencyModel:
         predicted = overhead + steps * (step + per_megapixel * width * height / 1e6)
         if known.observed > 0:
             known.errors.append(abs(predicted - actual) / actual)
-            known.mean_square += (min(1.0, (predicted - actual) / actual) ** 2 - known.mean_square) / 32
+            square = min(1.0, (predicted - actual) / actual) ** 2
+            known.run_error_square += (square - known.run_error_square) / 32
         if known.pending_ms:
             known.queue.correct((actual - known.pending_ms.popleft()) / 1000, now_s)
         known.fit.add((1.0, float(steps), steps * width * height / 1e6), actual, predicted or actual)
@@ -179,6 +228,25 @@ class LatencyModel:
         known.observed += 1
         known.observed_at_s = now_s
         known.learned = None
+
+    def observe_transport(self, model: str, transport_ms: float) -> None:
+        """So much of a call was neither waiting at the replica nor work."""
+        known = self._known[model]
+        known.transport_ms = _usual_most(known.transport_ms, transport_ms)
+
+    def observe_answering(self, answering_ms: float) -> None:
+        """So much of a request's time, from arrival to answer, was spent outside of its stages."""
+        self._answering_ms = _usual_most(self._answering_ms, answering_ms)
+
+    def observe_total(
+        self, model: str, predicted_wait_ms: float, predicted_run_ms: float, taken_ms: float, now_s: float
+    ) -> None:
+        """A call that was predicted to wait and to run for so long took `taken_ms` in all, or more, from the
+        decision to its end."""
+        known = self._known[model]
+        late_ms = taken_ms - predicted_wait_ms - predicted_run_ms - known.transport_ms
+        ratio = late_ms / spread_ms(predicted_wait_ms, max(predicted_run_ms, 1.0))
+        known.lateness.add(min(1.0, max(0.0, ratio)), now_s)
 
     def report(self, model: str, load: LoadReport, now_s: float, replica: str = "") -> None:
         """What a replica says of itself. The queue is the mean over the replicas heard of lately."""
@@ -219,10 +287,10 @@ class LatencyModel:
         self,
         now_s: float,
         breakers: Mapping[str, Breaker] | None = None,
-        work_ahead_ms: Callable[[str], float] | None = None,
+        costs_ahead_ms: Callable[[str], Sequence[float]] | None = None,
     ) -> Snapshot:
         """What decisions made now should know. `breakers` are by model; those that are missing are closed.
-        `work_ahead_ms` says of a model how much work goes before the request at hand and was not sent yet.
+        `costs_ahead_ms` says of a model what work goes before the request at hand and was not sent yet.
 
         A model's state is worked out when it is first looked at: a decision looks at few. So use a snapshot
         before the next observation, or a model first looked at later is seen as it is then.
@@ -235,28 +303,29 @@ class LatencyModel:
                     self._known[name],
                     now_s,
                     breakers.get(name),
-                    0.0 if work_ahead_ms is None else work_ahead_ms(name),
+                    () if costs_ahead_ms is None else costs_ahead_ms(name),
                 ),
             )
         )
 
     def _state(
-        self, known: _Known, now_s: float, breaker: Breaker | None, work_ahead_ms: float
+        self, known: _Known, now_s: float, breaker: Breaker | None, costs_ahead_ms: Sequence[float]
     ) -> ModelState:
         self._forget_reports(known, now_s)
-        places = len(known.queue.free_at_s)
         overhead, step, per_megapixel, observed, observed_at_s = self._coefficients(known)
         return ModelState(
             available=known.available,
-            wait_ms=known.queue.wait_ms(now_s) + work_ahead_ms / places,
+            wait_ms=known.queue.wait_ms(now_s, costs_ahead_ms),
             overhead_ms=overhead,
             step_ms=step,
             step_ms_per_megapixel=per_megapixel,
             observed=observed,
             observed_at_s=observed_at_s,
             breaker_open=breaker is not None and not breaker.allows(now_s),
-            parallelism=float(places),
-            error_ratio=known.error_ratio(),
+            parallelism=float(len(known.queue.free_at_s)),
+            error_ratio=known.error_ratio(now_s),
+            late_ratio=known.lateness.worst(now_s),
+            transport_ms=known.transport_ms + self._answering_ms,
             retry_after_s=None if breaker is None else breaker.retry_after_s(now_s),
         )
 
@@ -282,6 +351,11 @@ class LatencyModel:
 def _known(facts: ModelFacts) -> _Known:
     prior = (facts.prior_overhead_ms, facts.prior_step_ms, facts.prior_step_ms_per_megapixel)
     return _Known(facts, ForgetfulFit(prior))
+
+
+def _usual_most(known: float, seen: float) -> float:
+    """A value that about 15 in 16 of those seen stay below: quick to rise, slow to fall."""
+    return known + (max(0.0, seen) - known) * (1 / 8 if seen > known else 1 / 128)
 
 
 def _p95(values: Collection[float]) -> float:

@@ -23,15 +23,29 @@ CONFIDENCE = 2.33
 """Standard deviations of distance from a deadline: 99% of normally distributed errors stay within."""
 
 
-def uncertainty_ms(state: ModelState | None, wait_ms: float, work_ms: float) -> float:
-    """How much later than predicted a stage may end.
+UNKNOWN_QUEUE_LATE_RATIO = 0.1
+"""For the first calls that queue, until it is known how well their queue is predicted."""
+
+
+def spread_ms(wait_ms: float, work_ms: float) -> float:
+    """What relative errors of a request's time are relative to.
 
     A queue of k requests that each take `work_ms` with independent errors is wrong by sqrt(k) times as much
-    as one of them; with `k = (wait + work) / work` that is `error_ratio * sqrt(work * (wait + work))`.
+    as one of them; with `k = (wait + work) / work` that is `sqrt(work * (wait + work))`.
     """
-    if state is None or state.error_ratio == 0:
+    return math.sqrt(work_ms * (wait_ms + work_ms))
+
+
+def uncertainty_ms(state: ModelState | None, wait_ms: float, work_ms: float) -> float:
+    """How much later than predicted a stage may end: 99 times in a hundred no more than that, by the errors
+    of run times and by how late whole calls were. The way between router and replica comes on top."""
+    if state is None:
         return 0.0
-    return CONFIDENCE * state.error_ratio * math.sqrt(work_ms * (wait_ms + work_ms))
+    late_ratio = state.late_ratio
+    if late_ratio is None:
+        late_ratio = UNKNOWN_QUEUE_LATE_RATIO if wait_ms > 0 else 0.0
+    ratio = max(CONFIDENCE * state.error_ratio, late_ratio)
+    return state.transport_ms + ratio * spread_ms(wait_ms, work_ms)
 
 
 def cost_usd(facts: ModelFacts, predicted_run_ms: float, n: int) -> float:

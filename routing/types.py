@@ -119,8 +119,10 @@ class ModelState:
     `wait_ms + rounds * (overhead_ms + steps * (step_ms + step_ms_per_megapixel * width * height / 1e6))`
     with `rounds = max(1, n / parallelism)`, where `parallelism` is how many images of one request run side
     by side. While `observed` is 0 the priors of ModelFacts stand in for everything but `wait_ms`.
-    `error_ratio` is the root mean square of the relative errors of such predictions, 0 while unknown:
-    planning keeps a distance from deadlines by it.
+    Planning keeps a distance from deadlines by `error_ratio`, the root mean square of the relative errors of
+    run times; by `late_ratio`, how much later than predicted nearly all calls ended at most, as a part of
+    `routing.prediction.spread_ms` (None while unknown); and by `transport_ms`, the time between router and
+    replica, and between the router and its caller.
     `retry_after_s` is a prediction of when a model that is unavailable, or whose breaker is open, is worth
     asking again.
     """
@@ -135,6 +137,8 @@ class ModelState:
     breaker_open: bool = False
     parallelism: float = 1.0
     error_ratio: float = 0.0
+    late_ratio: float | None = None
+    transport_ms: float = 0.0
     retry_after_s: float | None = None
 
 

@@ -107,7 +107,9 @@ async def _stage(
                 if remaining_ms is not None:
                     span.set_attribute(telemetry.ATTR_REMAINING_MS, remaining_ms)
                 request = _request(work, stage, pixels, last, remaining_ms)
-                result = await _sent(fleet, stage, _bounded(_call(client, request, work), remaining_ms))
+                result = await _sent(
+                    fleet, stage, waited_ms, _bounded(_call(client, request, work), remaining_ms)
+                )
         except errors.RenderError as error:
             span.set_attribute(telemetry.ATTR_OUTCOME, error.code)
             span.set_status(Status(StatusCode.ERROR, error.code))
@@ -116,9 +118,11 @@ async def _stage(
         return replace(result, receipt=replace(result.receipt, queue_ms=result.receipt.queue_ms + waited_ms))
 
 
-async def _sent(fleet: Fleet, stage: PlannedStage, call: Coroutine[Any, Any, RenderResult]) -> RenderResult:
+async def _sent(
+    fleet: Fleet, stage: PlannedStage, waited_ms: float, call: Coroutine[Any, Any, RenderResult]
+) -> RenderResult:
     """The call, with the fleet told of its beginning and its end."""
-    sent = fleet.sent(stage, time.monotonic())
+    sent = fleet.sent(stage, time.monotonic(), waited_ms)
     try:
         result = await call
     except errors.RenderError as error:

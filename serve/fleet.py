@@ -16,13 +16,22 @@ from routing.latency import LatencyModel
 from routing.types import AssetRequest, ModelFacts, Outcome, PlannedStage, Snapshot
 from serve.gates import Gates
 
+STUCK_RATIO = 2.0
+"""A call that took so many times what was predicted and still had no answer speaks against its model. One
+that ran out of time before that says only that there was little time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A call that is under way, and when it was predicted to end."""
+    """A call that is under way. `waited_ms` is what it spent at the gate before."""
 
     stage: PlannedStage
+    waited_ms: float
+    sent_s: float
     predicted_end_s: float
+
+    def is_stuck(self, now_s: float) -> bool:
+        return now_s - self.sent_s >= STUCK_RATIO * (self.predicted_end_s - self.sent_s)
 
 
 class Fleet:
@@ -45,14 +54,14 @@ class Fleet:
 
     def snapshot(self, now_s: float, asset: AssetRequest | None = None) -> Snapshot:
         """As `asset` would find it: what goes before it at the gates depends on its tenant and priority."""
-        ahead = None if asset is None else partial(self.gates.work_ahead_ms, asset=asset)
+        ahead = None if asset is None else partial(self.gates.costs_ahead_ms, asset=asset)
         return self._latency.snapshot(now_s, self._breakers, ahead)
 
-    def sent(self, stage: PlannedStage, now_s: float) -> Sent:
+    def sent(self, stage: PlannedStage, now_s: float, waited_ms: float = 0.0) -> Sent:
         """The call ends with `succeeded` or `failed`."""
         self._breakers[stage.model].started(now_s)
         run_ms = stage.predicted_ms - stage.wait_ms
-        return Sent(stage, self._latency.sent(stage.model, run_ms, now_s))
+        return Sent(stage, waited_ms, now_s, self._latency.sent(stage.model, run_ms, now_s))
 
     def succeeded(self, sent: Sent, receipt: StageReceipt, now_s: float) -> None:
         model = sent.stage.model
@@ -61,11 +70,26 @@ class Fleet:
         self._latency.observe(
             model, receipt.steps, receipt.width, receipt.height, receipt.run_ms, receipt.queue_ms, now_s
         )
+        transport_ms = (now_s - sent.sent_s) * 1000 - receipt.queue_ms - receipt.run_ms
+        self._latency.observe_transport(model, transport_ms)
+        self._observe_total(sent, now_s)
 
     def failed(self, sent: Sent, outcome: Outcome, now_s: float) -> None:
         model = sent.stage.model
+        if outcome is Outcome.DEADLINE_EXCEEDED:
+            self._observe_total(sent, now_s)  # it would have taken longer still
+            outcome = outcome if sent.is_stuck(now_s) else Outcome.CANCELLED
         self._breakers[model].record(outcome, now_s)
         self._latency.failed(model, sent.predicted_end_s, now_s)
+
+    def _observe_total(self, sent: Sent, now_s: float) -> None:
+        taken_ms = sent.waited_ms + (now_s - sent.sent_s) * 1000
+        run_ms = sent.stage.predicted_ms - sent.stage.wait_ms
+        self._latency.observe_total(sent.stage.model, sent.stage.wait_ms, run_ms, taken_ms, now_s)
+
+    def answered(self, answering_ms: float) -> None:
+        """A request was answered that spent so much of its time outside of its stages."""
+        self._latency.observe_answering(answering_ms)
 
     def revision(self, model: str) -> str | None:
         """Of the weights that answered last, None before any did."""

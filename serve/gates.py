@@ -4,7 +4,7 @@ Sizes the gates by what is running. Does not decide who goes first: `routing.fai
 """
 
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -69,10 +69,10 @@ class Gates:
         if model in self._gates:
             self._gates[model].set_capacity(self._sizes[model].capacity(replicas, routers))
 
-    def work_ahead_ms(self, model: str, asset: AssetRequest) -> float:
-        """Predicted work at the gate of `model` that goes before this request."""
+    def costs_ahead_ms(self, model: str, asset: AssetRequest) -> Sequence[float]:
+        """Predicted work of each request at the gate of `model` that goes before this one."""
         gate = self._gates.get(model)
-        return 0.0 if gate is None else gate.work_ahead_ms(asset.tenant, asset.priority)
+        return () if gate is None else gate.costs_ahead_ms(asset.tenant, asset.priority)
 
     def waiting(self, model: str) -> int:
         """How many requests wait at the gate of `model`."""

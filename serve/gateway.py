@@ -5,6 +5,7 @@ Needs model clients and a config; does not care whether the models run in Ray or
 
 import asyncio
 import contextlib
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -115,6 +116,7 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
+        _spare_collections()
         tasks = [
             asyncio.create_task(_forever(self._poll_load, self._config.router.load_poll_interval_s)),
             asyncio.create_task(_forever(self.peers.exchange, self._config.router.load_poll_interval_s)),
@@ -145,6 +147,13 @@ class Gateway:
 
     async def _sweep_files(self) -> None:
         await asyncio.to_thread(self._files.remove_expired, time.time())
+
+
+def _spare_collections() -> None:
+    """What was loaded until now lives as long as the process. Looking through it again, in every full
+    collection, would stop all requests for some 50 ms."""
+    gc.collect()
+    gc.freeze()
 
 
 def _scale_to_zero(config: AppConfig) -> list[str]:

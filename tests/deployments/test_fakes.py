@@ -36,6 +36,7 @@ async def test_no_more_run_at_once_than_it_has_places() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     load = model.load_report()
-    assert (load.running, load.queued, load.wait_ms) == (1, 2, 10)
+    assert (load.running, load.queued) == (1, 2)
+    assert 10 < load.wait_ms <= 15, "what is left of the first, then the other two"
     await asyncio.gather(*calls)
     assert model.load_report().queued == 0

@@ -207,8 +207,8 @@ def test_work_that_waits_before_it_is_sent_counts_with_what_was_sent():
     model.set_parallelism("m", 2, 0.0)
     model.sent("m", 100, 0.0)
     model.sent("m", 100, 0.0)
-    state = model.snapshot(0.0, work_ahead_ms={"m": 300.0}.__getitem__).models["m"]
-    assert state.wait_ms == pytest.approx(100 + 300 / 2)
+    state = model.snapshot(0.0, costs_ahead_ms={"m": [100.0, 100.0, 100.0]}.__getitem__).models["m"]
+    assert state.wait_ms == pytest.approx(200), "the third starts beside the second's end"
 
 
 def test_a_snapshot_knows_breakers_and_absence():

@@ -86,18 +86,18 @@ async def test_what_goes_before_a_request_depends_on_its_tenant() -> None:
     for _ in tasks:
         await asyncio.sleep(0)
     assert gates.waiting("m") == 3
-    assert gates.work_ahead_ms("m", ASSET) == pytest.approx(300.0)
-    assert gates.work_ahead_ms("m", other) < 300.0, "one that used nothing yet goes before a part of them"
+    assert gates.costs_ahead_ms("m", ASSET) == [100.0, 100.0, 100.0]
+    assert len(gates.costs_ahead_ms("m", other)) < 3, "one that used nothing yet goes before some of them"
     released.set()
     await asyncio.gather(*tasks)
-    assert gates.work_ahead_ms("m", ASSET) == 0.0
+    assert gates.costs_ahead_ms("m", ASSET) == ()
 
 
 async def test_a_model_without_a_size_is_open() -> None:
     gates = Gates({})
     async with gates.admitted(ASSET, STAGE, 1.0, 0.0):
         assert gates.waiting("m") == 0
-        assert gates.work_ahead_ms("m", ASSET) == 0.0
+        assert gates.costs_ahead_ms("m", ASSET) == ()
     gates.resize("m", 1, 1)
 
 
