@@ -1,18 +1,17 @@
 """The gate in front of a model: so many at once, the rest in a bounded fair queue, nobody beyond a deadline.
 
 Asyncio, one event loop. With the gate's capacity at what the replicas can work on, queues build up here,
-where they are shared fairly and can be left at any moment, and not inside the replicas. Batch work takes at
-most three quarters of the places: work in progress is not interrupted, and interactive requests must not
-always find all places taken by it.
+where they are shared fairly and can be left at any moment, and not inside the replicas. Which tenant may take
+a free place: see places.py; who is first among those: fairqueue.py.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
-from routing.fairqueue import BATCH, INTERACTIVE, PRIORITIES, FairQueue, Ticket
+from routing.fairqueue import INTERACTIVE, FairQueue, Ticket
+from routing.places import Places
 
 
 class NotAdmitted(Exception):
@@ -24,15 +23,15 @@ class NotAdmitted(Exception):
         self.retry_after_s = retry_after_s
 
 
-@dataclass(slots=True)
 class Gate:
-    """`capacity` is how many requests of the model may run at once; it may be changed while running."""
+    """`capacity` is how many requests of the model may run at once; `set_capacity` changes it."""
 
-    capacity: int
-    queue: FairQueue
-    clock: Callable[[], float] = time.monotonic
-    _running: dict[Ticket, float] = field(default_factory=dict)
-    _waiting: dict[Ticket, asyncio.Future[None]] = field(default_factory=dict)
+    def __init__(self, capacity: int, queue: FairQueue, clock: Callable[[], float] = time.monotonic) -> None:
+        self.queue = queue
+        self._places = Places(capacity)
+        self._clock = clock
+        self._ends_s: dict[Ticket, float] = {}
+        self._waiting: dict[Ticket, asyncio.Future[None]] = {}
 
     @asynccontextmanager
     async def admitted(
@@ -47,41 +46,35 @@ class Gate:
         """Holds a place while the body runs. Raises NotAdmitted when the queue is full, when a fairer share
         took the place in it, or when `timeout_s` is over."""
         ticket = Ticket(tenant, cost_ms, weight, priority)
-        await self._enter(ticket, timeout_s)
+        self._places.came(ticket, self._clock())
         try:
+            await self._enter(ticket, timeout_s)
             yield
         finally:
-            self._running.pop(ticket, None)
-            self._admit_next()
-
-    def wait_ms(self, tenant: str | None, priority: str = INTERACTIVE) -> float:
-        """Predicted wait of a new request of this tenant: 0 with a free place, else until one is free and
-        what goes before it is done."""
-        if self._has_room(priority):
-            return 0.0
-        now_s = self.clock()
-        first_free_s = min(self._running.values(), default=now_s)
-        until_free_ms = max(0.0, first_free_s - now_s) * 1000
-        return until_free_ms + sum(self.queue.costs_ahead_ms(tenant, priority)) / max(1, self.capacity)
+            self._leave(ticket)
 
     def costs_ahead_ms(self, tenant: str | None, priority: str = INTERACTIVE) -> Sequence[float]:
-        """Predicted work of each request that waits here and goes before a new one of this tenant."""
-        return self.queue.costs_ahead_ms(tenant, priority) if len(self.queue) else ()
+        """Predicted work of each request that waits here and goes before a new one of this tenant, stretched
+        by the places that are kept from it."""
+        if not len(self.queue):
+            return ()
+        stretched = self._places.capacity / self._places.usable(tenant, self._clock())
+        return [cost_ms * stretched for cost_ms in self.queue.costs_ahead_ms(tenant, priority)]
 
     def set_capacity(self, capacity: int) -> None:
-        self.capacity = capacity
+        self._places.capacity = capacity
         self._admit_next()
 
     @property
     def running(self) -> int:
-        return len(self._running)
+        return self._places.running
 
     @property
     def queued(self) -> int:
         return len(self.queue)
 
     async def _enter(self, ticket: Ticket, timeout_s: float | None) -> None:
-        if self._has_room(ticket.priority):
+        if len(self.queue) == 0 and self._may_start(ticket.tenant, ticket.priority):
             self._start(ticket)
             return
         offered = self.queue.offer(ticket)
@@ -91,36 +84,23 @@ class Gate:
         self._waiting[ticket] = admitted
         if offered.evicted is not None:
             self._refuse(offered.evicted)
+        self._admit_next()
         try:
             async with asyncio.timeout(timeout_s):
                 await admitted
         except TimeoutError:
-            self._leave(ticket)
+            self.queue.remove(ticket)
             raise NotAdmitted("the time for waiting was used up", self._retry_after_s(ticket)) from None
-        except BaseException:
-            self._leave(ticket)
-            raise
 
-    def _has_room(self, priority: str) -> bool:
-        """Whether a newcomer may go straight in: a place is free and nobody of its priority was before it."""
-        return priority in self._served() and self.queue.waiting(priority) == 0
-
-    def _served(self) -> Sequence[str]:
-        """The priorities whose next request may start now."""
-        if len(self._running) >= self.capacity:
-            return ()
-        batch_places = max(1, self.capacity * 3 // 4)
-        batch_running = sum(ticket.priority == BATCH for ticket in self._running)
-        return PRIORITIES if batch_running < batch_places else (INTERACTIVE,)
+    def _may_start(self, tenant: str | None, priority: str) -> bool:
+        return self._places.free_for(tenant, priority, self._clock())
 
     def _start(self, ticket: Ticket) -> None:
-        self._running[ticket] = self.clock() + ticket.cost_ms / 1000
+        self._places.started(ticket)
+        self._ends_s[ticket] = self._clock() + ticket.cost_ms / 1000
 
     def _admit_next(self) -> None:
-        while served := self._served():
-            ticket = self.queue.take(served)
-            if ticket is None:
-                return
+        while (ticket := self.queue.take(self._may_start)) is not None:
             self._start(ticket)
             admitted = self._waiting.pop(ticket)
             if not admitted.done():
@@ -134,10 +114,17 @@ class Gate:
             )
 
     def _leave(self, ticket: Ticket) -> None:
-        """Gives back whatever the ticket holds: a place in the queue, or one it was given while leaving."""
+        """Gives back whatever the ticket holds: a place in the queue, or at the model."""
         self._waiting.pop(ticket, None)
-        if not self.queue.remove(ticket) and self._running.pop(ticket, None) is not None:
+        self.queue.remove(ticket)
+        was_running = self._ends_s.pop(ticket, None) is not None
+        self._places.left(ticket, self._clock(), was_running=was_running)
+        if was_running:
             self._admit_next()
 
     def _retry_after_s(self, ticket: Ticket) -> float:
-        return self.wait_ms(ticket.tenant, ticket.priority) / 1000
+        """Until a place is free and what goes before is done."""
+        now_s = self._clock()
+        until_free_s = max(0.0, min(self._ends_s.values(), default=now_s) - now_s)
+        ahead_ms = sum(self.queue.costs_ahead_ms(ticket.tenant, ticket.priority))
+        return until_free_s + ahead_ms / 1000 / self._places.usable(ticket.tenant, now_s)

@@ -12,7 +12,7 @@ Pure: knows neither clocks nor asyncio. admission.py waits on it.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 INTERACTIVE = "interactive"
@@ -63,8 +63,8 @@ class _Class:
         self.finish_tags[ticket.tenant] = ticket.start_tag + max(ticket.cost_ms, 1e-6) / ticket.weight
         self.items.setdefault(ticket.tenant, deque()).append(ticket)
 
-    def take(self) -> Ticket:
-        tenant = min(self.items, key=lambda each: self.items[each][0].start_tag)
+    def take(self, tenants: Sequence[str | None]) -> Ticket:
+        tenant = min(tenants, key=lambda each: self.items[each][0].start_tag)
         ticket = self.items[tenant].popleft()
         self.virtual = max(self.virtual, ticket.start_tag)
         self.forget_if_idle(tenant)
@@ -131,18 +131,15 @@ class FairQueue:
             self._count += 1
         return Offered(ticket, evicted)
 
-    def waiting(self, priority: str) -> int:
-        """How many tickets of this priority are queued."""
-        return sum(len(items) for items in self._classes[priority].items.values())
-
-    def take(self, priorities: Sequence[str] = PRIORITIES) -> Ticket | None:
-        """The next ticket of these priorities, None when none is queued. Ties go to the tenant that was
-        queued first."""
-        for priority in priorities:
+    def take(self, may_start: Callable[[str | None, str], bool] | None = None) -> Ticket | None:
+        """The next ticket, of those whose tenant and priority may start; None when there is none. Ties go to
+        the tenant that was queued first."""
+        for priority in PRIORITIES:
             queue = self._classes[priority]
-            if queue.items:
+            tenants = [each for each in queue.items if may_start is None or may_start(each, priority)]
+            if tenants:
                 self._count -= 1
-                return queue.take()
+                return queue.take(tenants)
         return None
 
     def remove(self, ticket: Ticket) -> bool:

@@ -1,0 +1,114 @@
+"""Who may take a free place at a model.
+
+Work in progress is not interrupted. If every free place went to whoever waits, a tenant that floods would
+hold them all, and another one's next request would wait for one of them to end, however fair the queue is. So
+a tenant that has its share already leaves free what others used lately of theirs: as many places as each had
+requests at once in the last 10 to 20 seconds, up to its share by weight. Batch work has no share and takes at
+most three quarters of all places. Pure: time comes in.
+"""
+
+from dataclasses import dataclass, field
+
+from routing.fairqueue import BATCH, Ticket
+
+LATELY_S = 10.0
+
+
+@dataclass(slots=True)
+class _Tenant:
+    """`here` counts requests, running or waiting, `wanted` the interactive ones of them. The peak of these is
+    kept for the current period of LATELY_S and the one before."""
+
+    weight: float = 1.0
+    here: int = 0
+    running: int = 0
+    wanted: int = 0
+    period: int = 0
+    peak: int = 0
+    peak_before: int = 0
+
+    def turn(self, now_s: float) -> None:
+        period = int(now_s // LATELY_S)
+        if period != self.period:
+            self.peak_before = self.peak if period == self.period + 1 else self.wanted
+            self.peak, self.period = self.wanted, period
+
+    def lately(self, now_s: float) -> int:
+        """The most requests at once of late."""
+        self.turn(now_s)
+        return max(self.peak, self.peak_before)
+
+
+@dataclass(slots=True)
+class Places:
+    """Told of every request by `came`, `started` and `left`."""
+
+    capacity: int
+    _running: int = 0
+    _batch_running: int = 0
+    _tenants: dict[str | None, _Tenant] = field(default_factory=dict)
+
+    @property
+    def running(self) -> int:
+        return self._running
+
+    def came(self, ticket: Ticket, now_s: float) -> None:
+        tenant = self._tenants.setdefault(ticket.tenant, _Tenant())
+        tenant.turn(now_s)
+        tenant.weight = ticket.weight
+        tenant.here += 1
+        if ticket.priority != BATCH:
+            tenant.wanted += 1
+            tenant.peak = max(tenant.peak, tenant.wanted)
+
+    def started(self, ticket: Ticket) -> None:
+        self._running += 1
+        self._tenants[ticket.tenant].running += 1
+        self._batch_running += ticket.priority == BATCH
+
+    def left(self, ticket: Ticket, now_s: float, *, was_running: bool) -> None:
+        tenant = self._tenants[ticket.tenant]
+        tenant.here -= 1
+        tenant.wanted -= ticket.priority != BATCH
+        if was_running:
+            self._running -= 1
+            tenant.running -= 1
+            self._batch_running -= ticket.priority == BATCH
+        if not tenant.here and not tenant.lately(now_s):
+            del self._tenants[ticket.tenant]
+
+    def free_for(self, tenant: str | None, priority: str, now_s: float) -> bool:
+        """Whether a request of this tenant, which came, may start now."""
+        free = self.capacity - self._running
+        if free <= 0:
+            return False
+        if priority == BATCH:
+            within = self._batch_running < max(1, self.capacity * 3 // 4)
+            return within and (free > self._kept_from(tenant, now_s) or not self._running)
+        return self._tenants[tenant].running < self._share(tenant) or free > self._kept_from(tenant, now_s)
+
+    def usable(self, tenant: str | None, now_s: float) -> int:
+        """How many places a tenant may hold when it asks for as many as it can get; at least 1."""
+        kept = sum(
+            min(other.lately(now_s), self._share(name))
+            for name, other in self._tenants.items()
+            if name != tenant
+        )
+        return max(1, self.capacity - kept)
+
+    def _kept_from(self, tenant: str | None, now_s: float) -> int:
+        """Free places that others may want back at any moment."""
+        if len(self._tenants) == 1 or len(self._tenants) > self.capacity:
+            return 0
+        for name in [name for name, other in self._tenants.items() if not other.here]:
+            if name != tenant and not self._tenants[name].lately(now_s):
+                del self._tenants[name]
+        return sum(
+            max(0, min(other.lately(now_s), self._share(name)) - other.running)
+            for name, other in self._tenants.items()
+            if name != tenant
+        )
+
+    def _share(self, tenant: str | None) -> int:
+        weights = sum(each.weight for each in self._tenants.values())
+        return int(self.capacity * self._tenants[tenant].weight / weights)
