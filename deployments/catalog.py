@@ -6,6 +6,7 @@ from pydantic import Field
 
 from deployments.denoiser.spec import DenoiserSpec
 from deployments.diffusion.spec import DiffusionSpec
+from deployments.engine.observer import StepObserver
 from deployments.fakes import EchoSpec
 from deployments.hosted.spec import IdeogramSpec, OpenAICompatibleSpec, OpenAIImagesSpec
 from deployments.model import Model
@@ -25,13 +26,13 @@ ModelSpec = Annotated[
 ]
 
 
-def build_model(name: str, spec: ModelSpec) -> Model:
-    """The model that `spec` describes, not loaded yet."""
+def build_model(name: str, spec: ModelSpec, observer: StepObserver | None = None) -> Model:
+    """The model that `spec` describes, not loaded yet. `observer` is told of steps, where it has any."""
     match spec:
         case DiffusionSpec():
             from deployments.diffusion.model import DiffusionModel
 
-            return DiffusionModel(name, spec)
+            return DiffusionModel(name, spec, observer)
         case TypesetterSpec():
             from deployments.typesetter.model import TypesetterModel
 

@@ -20,9 +20,12 @@ from deployments import errors, telemetry
 from deployments.autoscaling import REQUEST_METRIC, WORK_METRIC
 from deployments.catalog import ModelSpec, build_model
 from deployments.memory import is_out_of_memory
+from deployments.metrics import ReplicaMetrics
 from deployments.types import ModelLoad, PartialImage, RenderRequest, RenderResult
 
 logger = logging.getLogger("atelier.replica")
+
+FLUSH_INTERVAL_S = 1.0
 
 
 class ModelReplica:
@@ -34,13 +37,15 @@ class ModelReplica:
     ) -> None:
         telemetry.configure_process(process, component=name)
         self._name = name
-        self._model = build_model(name, spec)
+        self._metrics = ReplicaMetrics(name)
+        self._model = build_model(name, spec, self._metrics)
         # Ray Serve awaits `__del__` when it stops a replica. Of the instance and not of the class, where
         # Python's garbage collection would call it too, and could not await it.
-        setattr(self, "__del__", self._model.close)  # noqa: B010
+        setattr(self, "__del__", self._close)  # noqa: B010
         started = time.perf_counter()
         await self._model.load()
         logger.info("model %s loaded in %.1f s", name, time.perf_counter() - started)
+        self._flushing = asyncio.create_task(self._flush_metrics())
 
     async def render(self, request: RenderRequest) -> RenderResult:
         with self._hop(request):
@@ -81,6 +86,18 @@ class ModelReplica:
 
     def check_health(self) -> None:
         self._model.check_health()
+
+    async def _flush_metrics(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_INTERVAL_S)
+            try:
+                self._metrics.flush(self._model.load_report())
+            except Exception:
+                logger.exception("metrics of model %s could not be passed on", self._name)
+
+    async def _close(self) -> None:
+        self._flushing.cancel()
+        await self._model.close()
 
     @contextmanager
     def _hop(self, request: RenderRequest) -> Iterator[None]:

@@ -47,6 +47,18 @@ ATTR_TILES = "atelier.tiles"
 ATTR_QUEUE_MS = "atelier.queue_ms"
 ATTR_PROVIDER = "atelier.provider"
 
+# Metrics: name, then label names. Ray's metrics agent adds the prefix `ray_`.
+METRIC_STEPS = "atelier_steps_total"  # model, shape
+METRIC_STEP_REQUESTS = "atelier_step_requests_total"  # model, shape; over steps: the mean batch
+METRIC_STEP_SECONDS = "atelier_step_seconds_total"  # model, shape
+METRIC_STEP_PREDICTED_SECONDS = "atelier_step_predicted_seconds_total"  # model, shape
+METRIC_STEP_ERROR_SECONDS = "atelier_step_error_seconds_total"  # model, shape; |predicted - taken|
+METRIC_STEP_OUT_OF_MEMORY = "atelier_step_out_of_memory_total"  # model, shape
+METRIC_BATCH_CAP = "atelier_batch_cap"  # gauge: model, shape
+METRIC_RUNNING = "atelier_replica_running"  # gauge: model
+METRIC_QUEUED = "atelier_replica_queued"  # gauge: model
+METRIC_WAIT_MS = "atelier_replica_wait_ms"  # gauge: model
+
 
 def carrier() -> dict[str, str]:
     """The current trace context as W3C headers, to be sent along with a request."""

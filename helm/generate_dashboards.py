@@ -218,6 +218,64 @@ CAPACITY = (
         "short",
         [("{{deployment}}", "sum by (deployment) (ray_serve_replica_processing_queries{SCOPE})")],
     ),
+    Panel(
+        "Time of a step",
+        "Mean of a denoiser call, by model and shape.",
+        "s",
+        [
+            (
+                "{{model}} {{shape}}",
+                f"{_rate('ray_atelier_step_seconds_total', 'model, shape')}"
+                f" / {_rate('ray_atelier_steps_total', 'model, shape')}",
+            )
+        ],
+    ),
+    Panel(
+        "Error of the predicted step time",
+        "Distance between predicted and taken, relative to predicted.",
+        "percentunit",
+        [
+            (
+                "{{model}} {{shape}}",
+                f"{_rate('ray_atelier_step_error_seconds_total', 'model, shape')}"
+                f" / {_rate('ray_atelier_step_predicted_seconds_total', 'model, shape')}",
+            )
+        ],
+    ),
+    Panel(
+        "Batch of a step",
+        "Requests that share a denoiser call, and how many may: memory moves the cap.",
+        "short",
+        [
+            (
+                "{{model}} {{shape}}",
+                f"{_rate('ray_atelier_step_requests_total', 'model, shape')}"
+                f" / {_rate('ray_atelier_steps_total', 'model, shape')}",
+            ),
+            ("{{model}} {{shape}} cap", "min by (model, shape) (ray_atelier_batch_cap{SCOPE})"),
+        ],
+    ),
+    Panel(
+        "Steps out of memory",
+        "Denoiser calls that did not fit and were tried again in smaller batches, per second.",
+        "ops",
+        [("{{model}} {{shape}}", _rate("ray_atelier_step_out_of_memory_total", "model, shape"))],
+    ),
+    Panel(
+        "Work in replicas",
+        "Requests that have begun and that wait inside replicas, by model.",
+        "short",
+        [
+            ("{{model}} running", "sum by (model) (ray_atelier_replica_running{SCOPE})"),
+            ("{{model}} queued", "sum by (model) (ray_atelier_replica_queued{SCOPE})"),
+        ],
+    ),
+    Panel(
+        "Wait of a new request",
+        "Predicted by the busiest replica of each model.",
+        "ms",
+        [("{{model}}", "max by (model) (ray_atelier_replica_wait_ms{SCOPE})")],
+    ),
 )
 
 DASHBOARDS = {

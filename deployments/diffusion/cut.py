@@ -71,13 +71,28 @@ class _DenoiserCut:
         return getattr(self._module, name)
 
 
+def save_memory(cut_pipeline: Any) -> None:
+    """From now on the autoencoder works in tiles, for this request alone."""
+    vae = vars(cut_pipeline).get("vae")
+    if isinstance(vae, _AutoencoderCut):
+        vae.tile()
+
+
 class _AutoencoderCut:
     """Stands where the VAE stands: its calls run aside, and pipelines cannot change its precision."""
 
     def __init__(self, module: torch.nn.Module, pause: Pause) -> None:
-        self._module = module
-        self.encode = _aside(module.encode, pause)
-        self.decode = _aside(module.decode, pause)
+        self._module: Any = module
+        # Which module works is looked up when the call is made, which may be after `tile`.
+        self.encode = _aside(lambda *args, **kwargs: self._module.encode(*args, **kwargs), pause)
+        self.decode = _aside(lambda *args, **kwargs: self._module.decode(*args, **kwargs), pause)
+
+    def tile(self) -> None:
+        """Less memory, seams of other rounding. The weights are shared, the switch is not: another request
+        may be encoding an image on the module itself."""
+        if hasattr(self._module, "enable_tiling"):
+            self._module = copy.copy(self._module)
+            self._module.enable_tiling()
 
     def to(self, *args: Any, **kwargs: Any) -> "_AutoencoderCut":
         return self

@@ -25,6 +25,7 @@ from deployments.engine.costs import CostModel
 from deployments.engine.desk import Desk
 from deployments.engine.engine import StepEngine
 from deployments.engine.jobs import Ask, Finished, Previews
+from deployments.engine.observer import StepObserver
 from deployments.engine.profile import Profile, profile_of, read_profile, warm
 from deployments.engine.work import Rules, Shape
 from deployments.model import PartialSink
@@ -54,9 +55,10 @@ class _Loaded:
 
 
 class DiffusionModel:
-    def __init__(self, name: str, spec: DiffusionSpec) -> None:
+    def __init__(self, name: str, spec: DiffusionSpec, observer: StepObserver | None = None) -> None:
         self._name = name
         self._spec = spec
+        self._observer = observer
         self._parts: _Loaded | None = None
         self._vocabulary: Vocabulary | None = None
         self._finished = 0
@@ -146,7 +148,9 @@ class DiffusionModel:
             background_patience_s=spec.background_patience_s,
             steady_width=spec.steady_width,
         )
-        engine = StepEngine[Task, Performance, Pixels](denoiser, Desk(costs, rules), time.monotonic)
+        engine = StepEngine[Task, Performance, Pixels](
+            denoiser, Desk(costs, rules), time.monotonic, self._observer, spec.hung_step_s
+        )
         return _Loaded(share, pipelines, denoiser, costs, engine)
 
     async def _run(

@@ -30,8 +30,9 @@ class DiffusionSpec(BaseSpec):
     request alone, for pipelines whose calls cannot be shared; "auto" takes stepwise where it can.
     `max_batch` bounds the requests in one call; memory may lower it. `steady_width` is how many requests
     a deterministic batch is padded to: changing it changes pixels. `patience_s` orders requests without
-    a deadline, `background_patience_s` those of priority "batch". `profile` is a file of step times, as
-    `profiling.profile_model` measures them.
+    a deadline, `background_patience_s` those of priority "batch". A step that takes longer than
+    `hung_step_s`, and far longer than predicted, fails the replica's health check. `profile` is a file of
+    step times, as `profiling.profile_model` measures them.
     """
 
     kind: Literal["diffusion"]
@@ -51,6 +52,7 @@ class DiffusionSpec(BaseSpec):
     steady_width: Annotated[int, Field(ge=1, le=64)] = 4
     patience_s: Annotated[float, Field(gt=0)] = 30.0
     background_patience_s: Annotated[float, Field(gt=0)] = 300.0
+    hung_step_s: Annotated[float, Field(gt=0)] = 60.0
     loras: dict[str, LoraSpec] = Field(default_factory=dict)
     profile: str | None = None
 

@@ -11,7 +11,7 @@ import torch
 
 from deployments.diffusion import collate
 from deployments.diffusion.collate import Call
-from deployments.diffusion.cut import cut, denoiser_name
+from deployments.diffusion.cut import cut, denoiser_name, save_memory
 from deployments.diffusion.loras import Loras
 from deployments.diffusion.pausable import Pausable, Pause
 from deployments.diffusion.performance import Performance
@@ -83,14 +83,9 @@ class StepwiseDenoiser:
         return decoder(self._pipelines.base, state.watch.latents, task.width, task.height)
 
     def decode(self, state: Performance, frugal: bool) -> Pixels:
-        vae = getattr(self._pipelines.base, "vae", None)
-        if frugal and vae is not None:
-            vae.enable_tiling()
-        try:
-            state.do_aside()
-        finally:
-            if frugal and vae is not None:
-                vae.disable_tiling()
+        if frugal:
+            save_memory(state.pipeline)
+        state.do_aside()
         if state.call is not None:
             raise RuntimeError(
                 f'{type(state.pipeline).__name__} denoises again after decoding: set execution to "opaque"'

@@ -9,9 +9,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from deployments import errors, telemetry
 from deployments.fakes import EchoModel, EchoSpec
+from deployments.metrics import ReplicaMetrics
 from deployments.replica import ModelReplica
 from deployments.telemetry import ProcessTelemetry
-from deployments.types import Encoding, PartialImage, RenderRequest, RenderResult
+from deployments.types import Encoding, ModelLoad, PartialImage, RenderRequest, RenderResult
 
 
 async def replica(**fields: Any) -> ModelReplica:
@@ -108,6 +109,19 @@ async def test_its_spans_belong_to_the_caller_s_trace(monkeypatch: pytest.Monkey
     outcomes = [span.attributes and span.attributes[telemetry.ATTR_OUTCOME] for span in hops]
     assert outcomes == ["ok", "refused_capacity"]
     assert not any(span.events for span in hops)  # no traceback leaves the process
+
+
+async def test_what_it_holds_is_passed_on_every_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed_on: asyncio.Queue[ModelLoad] = asyncio.Queue()
+    monkeypatch.setattr("deployments.replica.FLUSH_INTERVAL_S", 0)
+    monkeypatch.setattr(ReplicaMetrics, "flush", lambda self, load: passed_on.put_nowait(load))
+    busy = await replica(fails_with="hang")
+    call = asyncio.create_task(busy.render(request()))
+    while (await passed_on.get()).running == 0:
+        pass
+    call.cancel()
+    await busy.__del__()  # type: ignore[attr-defined]
+    assert busy._flushing.cancelling()
 
 
 async def test_the_autoscaler_reads_the_work_that_waits_or_runs() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import deployments.errors
 from deployments import telemetry as replica_telemetry
+from deployments.metrics import ReplicaMetrics
 from routing.types import Outcome
 from serve import telemetry
 from serve.metrics import RayObserver
@@ -144,11 +145,13 @@ def test_the_metrics_are_those_that_are_counted() -> None:
     documented = {names(row[0])[0]: (row[1], names(row[2])) for row in rows(section(TEXT, "Metrics").own)}
     counted = {
         metric._name: (METRIC_KINDS[type(metric).__name__], list(metric._tag_keys))
-        for metric in vars(RayObserver()).values()
+        for counting in (RayObserver(), ReplicaMetrics("m"))
+        for metric in vars(counting).values()
         if type(metric).__name__ in METRIC_KINDS
     }
     assert documented == counted
-    assert set(documented) == set(_constants(telemetry, "METRIC"))
+    constants = [*_constants(telemetry, "METRIC"), *_constants(replica_telemetry, "METRIC")]
+    assert sorted(documented) == sorted(constants)
 
 
 def _constants(module: Any, prefix: str) -> list[str]:

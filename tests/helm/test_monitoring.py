@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from audits.watch import metrics as audit_metrics
+from deployments import telemetry as replica_telemetry
 from helm import generate_dashboards
 from serve import telemetry
 from tests.helm.rendering import CHART, REPOSITORY, Object, example, one, render
@@ -82,13 +83,13 @@ def test_promql_looks_at_one_release(where: str, expression: str) -> None:
 
 
 def test_labels_of_our_metrics_are_those_the_application_sets() -> None:
-    """serve/metrics.py creates each metric with these labels; a misspelt one would select nothing."""
-    source = (REPOSITORY / "serve" / "metrics.py").read_text()
+    """Each metric is created with these labels; a misspelt one would select nothing."""
+    source = "".join((REPOSITORY / part / "metrics.py").read_text() for part in ("serve", "deployments"))
     own = {
         "namespace",
         "app_kubernetes_io_instance",
         "le",
-        *re.findall(r'"(route|model|outcome|met|result)"', source),
+        *re.findall(r'"(route|model|outcome|met|result|shape)"', source),
     }
     for where, expression in EXPRESSIONS:
         for selector in _selectors(promql_parser.parse(expression)):
@@ -105,7 +106,12 @@ def test_an_audit_has_the_labels_that_its_alerts_show() -> None:
 
 
 def test_every_metric_of_the_application_is_shown() -> None:
-    names = {value for key, value in vars(telemetry).items() if key.startswith("METRIC_")}
+    names = {
+        value
+        for module in (telemetry, replica_telemetry)
+        for key, value in vars(module).items()
+        if key.startswith("METRIC_")
+    }
     shown = " ".join(expression for _, expression in EXPRESSIONS)
     assert {name for name in names if f"ray_{name}" not in shown} == set()
 

@@ -89,6 +89,33 @@ def test_in_company_it_differs_by_a_level_at_most(
         assert difference(pixels, diffusers_own(loaded, one)) <= 1
 
 
+@pytest.mark.parametrize("layout", ["sd", "flux"])
+def test_a_frugal_decode_is_a_tiled_one_and_no_other_request_notices(
+    layout: str, pipelines: Pipelines, stepwise: Stepwise
+) -> None:
+    large = task(seed=2, width=160, height=160)
+    denoiser, vae = stepwise(layout), pipelines(layout).base.vae
+    state, beside = denoiser.prepare(large), denoiser.prepare(large)
+    try:
+        while denoiser.steps_left(state):
+            denoiser.step([state], None)
+            denoiser.step([beside], None)
+        frugal = denoiser.decode(state, frugal=True)
+        assert not vae.use_tiling
+        whole = denoiser.decode(beside, frugal=False)
+    finally:
+        denoiser.discard(state)
+        denoiser.discard(beside)
+    assert difference(whole, diffusers_own(pipelines(layout), large)) == 0
+    vae.enable_tiling()
+    try:
+        tiled = diffusers_own(pipelines(layout), large)
+    finally:
+        vae.disable_tiling()
+    assert difference(frugal, tiled) == 0
+    assert difference(tiled, whole) > 0  # the image is large enough for tiles
+
+
 def test_with_and_without_guidance_in_one_call(pipelines: Pipelines, stepwise: Stepwise) -> None:
     """Two rows of one request and one of the other."""
     tasks = [task(seed=1), task(seed=2, guidance_scale=1.0)]

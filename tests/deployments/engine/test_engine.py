@@ -14,7 +14,7 @@ from deployments.engine.desk import Desk
 from deployments.engine.engine import StepEngine
 from deployments.engine.fakes import FakeDenoiser, FakeRequest, FakeState
 from deployments.engine.jobs import Ask, Finished, Previews
-from deployments.engine.work import Rules, Shape
+from deployments.engine.work import Batch, Rules, Shape
 
 SHAPE, OTHER = Shape(512, 512), Shape(1024, 1024)
 WAIT_S = 10.0
@@ -28,9 +28,14 @@ def make_engine() -> Iterator[MakeEngine]:
     engines: list[Engine] = []
 
     def make(
-        denoiser: FakeDenoiser, max_batch: int = 8, rules: Rules | None = None, start: bool = True
+        denoiser: FakeDenoiser,
+        max_batch: int = 8,
+        rules: Rules | None = None,
+        start: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+        **options: Any,
     ) -> Engine:
-        engine = Engine(denoiser, Desk(CostModel(max_batch), rules or Rules()), time.monotonic)
+        engine = Engine(denoiser, Desk(CostModel(max_batch), rules or Rules()), clock, **options)
         engines.append(engine)
         if start:
             engine.start()
@@ -252,6 +257,59 @@ def test_when_the_step_loop_dies_requests_fail_and_health_says_so(make_engine: M
         engine.submit(ask("b"))
 
 
+def test_a_step_that_does_not_end_fails_the_health_check(make_engine: MakeEngine) -> None:
+    gate, now_s = Gate(), 0.0
+    engine = make_engine(
+        FakeDenoiser(step_s=lambda shape, rows: 1.0, wait=gate), clock=lambda: now_s, hung_after_s=30.0
+    )
+    engine._desk.costs.of(SHAPE).step.observe(1, 2.0)
+    submitted = engine.submit(ask("a", steps=1))
+    assert gate.reached.wait(WAIT_S)
+    now_s = 39.0  # longer than 30 s, but not than 20 times the two seconds it was predicted
+    engine.check_health()
+    now_s = 41.0
+    hung = r"1 requests of 512x512\+guided has taken 41 s and was predicted to take 2 s: the device hangs"
+    with pytest.raises(errors.ModelFailed, match=hung):
+        engine.check_health()
+    gate.open()
+    result(submitted)
+    engine.check_health()
+
+
+def test_an_idle_engine_never_hangs(make_engine: MakeEngine) -> None:
+    now_s = 0.0
+    engine = make_engine(FakeDenoiser(), clock=lambda: now_s)
+    result(engine.submit(ask("a")))
+    now_s = 1e6
+    engine.check_health()
+
+
+def test_every_step_is_told_to_the_observer(make_engine: MakeEngine) -> None:
+    class Told:
+        def __init__(self) -> None:
+            self.steps: list[tuple[int, float | None, int]] = []
+            self.failures: list[tuple[int, int]] = []
+
+        def stepped(self, batch: Batch, seconds: float, predicted_s: float | None, cap: int) -> None:
+            assert seconds >= 0
+            self.steps.append((batch.rows, predicted_s, cap))
+
+        def did_not_fit(self, batch: Batch, cap: int) -> None:
+            self.failures.append((batch.rows, cap))
+
+    told = Told()
+    engine = make_engine(FakeDenoiser(fits=1), max_batch=2, start=False, observer=told)
+    submitted = [engine.submit(ask(name)) for name in "ab"]
+    until(lambda: all(entry.prepared_s is not None for entry in engine._desk._entries.values()))
+    engine.start()
+    for one in submitted:
+        result(one)
+    assert told.failures == [(2, 1)]
+    assert [rows for rows, _, _ in told.steps] == [1] * 6
+    assert told.steps[0] == (1, None, 1)  # nothing was known of the shape
+    assert all(predicted_s is not None for _, predicted_s, _ in told.steps[1:])
+
+
 def test_closing_ends_what_is_on_the_books(make_engine: MakeEngine) -> None:
     gate = Gate()
     engine = make_engine(FakeDenoiser(step_s=lambda shape, rows: 1.0, wait=gate))
@@ -286,5 +344,5 @@ def test_nothing_is_left_behind_after_a_storm(make_engine: MakeEngine) -> None:
         one.join(WAIT_S)
     load = engine.load()
     assert (load.running, load.queued) == (0, 0)
-    assert engine._jobs == {}
+    assert engine._register.jobs == {}
     assert all(state.discarded == 1 for state in denoiser.states)
