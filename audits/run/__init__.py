@@ -1,0 +1,1 @@
+"""An audit from its file to its evidence: every answer once, whatever interrupts the run."""
