@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from audits.criteria.subject import Criterion, Measured, Subject, on_white
 
@@ -24,6 +23,8 @@ def _transparent(subject: Subject) -> Measured:
 def _haze(subject: Subject) -> Measured:
     """Half-transparent pixels that are no edge, as a share of the picture: an edge's have something solid
     and something clear close by."""
+    from scipy import ndimage
+
     alpha = subject.first.pixels[..., 3]
     size = 2 * _EDGE_REACH_PX + 1
     beside_solid = ndimage.maximum_filter(alpha, size) >= _SOLID
@@ -50,6 +51,8 @@ def edge_sharpness(grey: NDArray[np.float64]) -> float | None:
     """How much of an edge's contrast lies between two neighbouring pixels: 1 for a step, 1/2 for an edge
     smoothed over one pixel, less for a blurred one. The median over the pixels of edges, each against the
     contrast of the 7 pixels around it along the axis; None without edges."""
+    from scipy import ndimage
+
     found = []
     for axis in (0, 1):
         if grey.shape[axis] < 2:

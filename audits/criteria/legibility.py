@@ -111,7 +111,14 @@ def _height(box: Any) -> float:
     return float(max(point[1] for point in box) - min(point[1] for point in box))
 
 
+def _no_text(subject: Subject) -> Measured:
+    """How many characters are read where none were asked for."""
+    read = _read(subject)
+    return Measured(float(len(plain(read))), f'read "{read}"' if read else "")
+
+
 CRITERIA = (
     Criterion("text_exact", "1 or 0", _exact, least=1.0),
     Criterion("character_error_rate", "edits per character", _error_rate, most=0.0),
+    Criterion("no_text", "characters", _no_text, most=0.0),
 )

@@ -19,17 +19,14 @@ def criteria() -> Mapping[str, Criterion]:
     """Raises CriterionError for an entry point that is no Criterion, or that takes a name already taken."""
     found = {each.name: each for module in _SHIPPED for each in module.CRITERIA}
     for point in entry_points(group=GROUP):
+        where = f"entry point {point.name} of {GROUP}"
         try:
             criterion = point.load()
         except (ImportError, AttributeError) as error:
-            raise CriterionError(f"entry point {point.name} of {GROUP}: {error}") from None
+            raise CriterionError(f"{where}: {error}") from None
         if not isinstance(criterion, Criterion):
-            raise CriterionError(
-                f"entry point {point.name} of {GROUP} is no audits.criteria.subject.Criterion"
-            )
+            raise CriterionError(f"{where}: not an audits.criteria.subject.Criterion")
         if criterion.name in found:
-            raise CriterionError(
-                f"entry point {point.name} of {GROUP}: {criterion.name} is already a criterion"
-            )
+            raise CriterionError(f"{where}: there is a criterion {criterion.name} already")
         found[criterion.name] = criterion
     return found

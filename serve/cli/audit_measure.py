@@ -130,7 +130,7 @@ def _embedded(spec: AuditSpec, config_path: Path, console: Console) -> Iterator[
     routed = [name for name, each in spec.candidates.items() if each.route_asset is not None]
     if routed:
         raise click.UsageError(
-            f"{', '.join(routed)}: route_asset is for an endpoint's policy; with --config name stages or a model"
+            f"{', '.join(routed)}: route_asset is for an endpoint's policy; with --config give stages"
         )
     try:
         config = load_config(config_path)
