@@ -15,6 +15,7 @@ _COMMANDS = {
     "profile": ("serve.cli.profile", "profile"),
     "verify": ("serve.cli.verify", "verify"),
     "key": ("serve.cli.key", "key"),
+    "status": ("serve.cli.status", "status"),
     "simulate": ("serve.cli.simulate", "simulate"),
     "loadtest": ("serve.cli.loadtest", "loadtest"),
     "loadtest-report": ("serve.cli.loadtest", "loadtest_report"),

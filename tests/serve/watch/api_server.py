@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 Event = dict[str, Any]
 
@@ -162,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         api = self.server_state
-        path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
+        path, query = unquote(urlsplit(self.path).path), parse_qs(urlsplit(self.path).query)
         request = Request(
             path=path,
             watch=query.get("watch", [""])[0].lower() == "true",
