@@ -4,6 +4,7 @@ An item has ended once its line is on disk, and its images are there before it. 
 at any moment goes on behind its last line; a line that was cut off is not one. Blocking.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -70,7 +71,8 @@ class Manifest:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a line that could not be written before either
+            self._file.close()
         self._lock.close()
 
     def left(self, items: Sequence[Item]) -> list[Item]:

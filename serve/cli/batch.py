@@ -151,6 +151,8 @@ async def _render(
                 await render_items(left, endpoint, manifest, rules, concurrency, pause, progress)
     except EndpointError as error:
         return str(error)
+    except OSError as error:
+        return f"the folder cannot be written to ({error.strerror})"
     except asyncio.CancelledError:
         return "stopped; what was being rendered is not kept"
     finally:

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner, Result
 
-from batches.manifest import MANIFEST
+from batches.manifest import MANIFEST, Manifest
 from serve.cli import main
 from serve.cli.batch import STOPPED, checked_body
 from tests.loadtests.server import Handler, answer_at_once, error, images_endpoint, success
@@ -127,6 +127,27 @@ def test_a_refused_key_stops_the_run_and_is_never_shown(
     assert "a valid API key is needed" in done.output
     assert manifest(out) == []
     assert "atl-secret" not in done.output
+
+
+def test_a_full_disk_stops_the_run_which_goes_on_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = items(tmp_path, *badges(5)), tmp_path / "out"
+
+    def full(manifest: Manifest, name: str, data: bytes) -> str:
+        if len(manifest.entries) == 2:
+            raise OSError(28, "No space left on device")
+        return write_image(manifest, name, data)
+
+    write_image = Manifest.write_image
+    with endpoint() as url:
+        with monkeypatch.context() as patched:
+            patched.setattr(Manifest, "write_image", full)
+            stopped = run(path, "--out", out, "--url", url)
+        assert (stopped.exit_code, len(manifest(out))) == (STOPPED, 2)
+        assert "cannot be written to (No space left on device)" in stopped.output
+        assert run(path, "--out", out, "--url", url).exit_code == 0
+    assert len(manifest(out)) == 5
 
 
 @pytest.mark.parametrize(
