@@ -132,6 +132,12 @@ REQUESTS = (
         [("{{model}}", _quantile(0.95, "ray_atelier_shadow_duration_ms", "model"))],
     ),
     Panel(
+        "Batches",
+        "Lines that have not ended.",
+        "short",
+        [("lines", "max(ray_atelier_batch_lines{SCOPE})")],
+    ),
+    Panel(
         "Cost by route",
         "US dollars per hour.",
         "currencyUSD",

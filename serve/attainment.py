@@ -69,6 +69,9 @@ class Attainment:
     def policy_offered(self, accepted: bool) -> None:
         self._inner.policy_offered(accepted)
 
+    def batch_lines_left(self, count: int) -> None:
+        self._inner.batch_lines_left(count)
+
     def breaker(self, model: str, is_open: bool) -> None:
         self._inner.breaker(model, is_open)
 

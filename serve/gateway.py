@@ -44,6 +44,7 @@ logger = logging.getLogger("atelier.gateway")
 
 SWEEP_INTERVAL_S = 300.0
 FLUSH_INTERVAL_S = 1.0
+BATCH_COUNT_INTERVAL_S = 5.0
 FORM_OVERHEAD_BYTES = 16 * 1024
 
 
@@ -128,6 +129,7 @@ class Gateway:
             tasks.append(asyncio.create_task(watch.run()))
         if self._batches is not None:
             tasks.append(asyncio.create_task(self._batches.work()))
+            tasks.append(asyncio.create_task(_forever(self._count_batch_lines, BATCH_COUNT_INTERVAL_S)))
         try:
             yield
         finally:
@@ -144,6 +146,10 @@ class Gateway:
         for model, is_open in self._fleet.distrusted(time.monotonic()).items():
             self._observer.breaker(model, is_open)
         self._observer.flush()
+
+    async def _count_batch_lines(self) -> None:
+        assert self._batches is not None
+        self._observer.batch_lines_left(await self._batches.lines_left())
 
     async def _sweep_files(self) -> None:
         await asyncio.to_thread(self._files.remove_expired, time.time())

@@ -33,6 +33,8 @@ class Observer(Protocol):
 
     def policy_offered(self, accepted: bool) -> None: ...
 
+    def batch_lines_left(self, count: int) -> None: ...
+
     def breaker(self, model: str, is_open: bool) -> None:
         """Told every second."""
         ...
@@ -64,6 +66,9 @@ class NoObserver:
     def policy_offered(self, accepted: bool) -> None:
         return None
 
+    def batch_lines_left(self, count: int) -> None:
+        return None
+
     def breaker(self, model: str, is_open: bool) -> None:
         return None
 
@@ -81,6 +86,7 @@ class RayObserver:
     def __init__(self) -> None:
         self._pending: dict[tuple[ray_metrics.Counter, tuple[tuple[str, str], ...]], float] = {}
         self._is_stale = False
+        self._batch_lines_left = 0
         self._requests = ray_metrics.Counter(
             telemetry.METRIC_REQUESTS, "Requests that ended", ("route", "model", "outcome")
         )
@@ -123,6 +129,9 @@ class RayObserver:
         )
         self._stale = ray_metrics.Gauge(
             telemetry.METRIC_POLICY_STALE, "1 while the newest policy text was refused"
+        )
+        self._batch_lines = ray_metrics.Gauge(
+            telemetry.METRIC_BATCH_LINES, "Lines of batches that have not ended"
         )
         self._breaker_open = ray_metrics.Gauge(
             telemetry.METRIC_BREAKER_OPEN, "1 while requests pass a model by that kept failing", ("model",)
@@ -179,11 +188,16 @@ class RayObserver:
         self._count(self._reloads, 1, result="accepted" if accepted else "refused")
         self._is_stale = not accepted
 
+    def batch_lines_left(self, count: int) -> None:
+        self._batch_lines_left = count
+
     def breaker(self, model: str, is_open: bool) -> None:
         self._breaker_open.set(int(is_open), {"model": model})
 
     def flush(self) -> None:
-        self._stale.set(int(self._is_stale))  # Ray drops a gauge that is not set again within minutes
+        # Ray drops a gauge that is not set again within minutes.
+        self._stale.set(int(self._is_stale))
+        self._batch_lines.set(self._batch_lines_left)
         pending, self._pending = self._pending, {}
         for (counter, tags), value in pending.items():
             counter.inc(value, dict(tags))

@@ -46,6 +46,7 @@ METRIC_QUEUE_MS = "atelier_queue_ms"  # histogram: model
 METRIC_PREDICTION_ERROR = "atelier_prediction_error_ratio"  # histogram: model; |predicted - taken| / taken
 METRIC_POLICY_RELOADS = "atelier_policy_reloads_total"  # result ("accepted" | "refused")
 METRIC_POLICY_STALE = "atelier_policy_stale"  # gauge: 1 while the newest policy text was refused
+METRIC_BATCH_LINES = "atelier_batch_lines"  # gauge: of all batches, not yet ended; each router says the same
 METRIC_BREAKER_OPEN = "atelier_breaker_open"  # gauge: model; 1 until it is known to answer again
 
 DURATION_BOUNDARIES_MS = [5, 10, 25, 50, 100, 200, 300, 500, 800, 1200, 2000, 5000, 10_000, 30_000, 60_000]

@@ -41,12 +41,18 @@ class BatchDesk:
         self._database = Database(folder / "queue.sqlite3", config.journal)
         self._store = BatchStore(self._database)
         self._bodies = Bodies(config.files_url or f"file://{folder.resolve()}/files")
-        queue = BatchQueue(self._database)
-        self._worker = BatchWorker(Work(self._store, queue, self._bodies, execute, config, keeps_images))
+        self._queue = BatchQueue(self._database)
+        self._worker = BatchWorker(
+            Work(self._store, self._queue, self._bodies, execute, config, keeps_images)
+        )
 
     async def work(self) -> None:
         """Until it is cancelled."""
         await self._worker.run()
+
+    async def lines_left(self) -> int:
+        """How many lines of all batches have not ended."""
+        return await asyncio.to_thread(self._queue.lines_left)
 
     def close(self) -> None:
         self._database.close()

@@ -132,6 +132,14 @@ class BatchQueue:
                 connection.execute("UPDATE lines SET lease_until = ? WHERE token = ?", values)
                 connection.execute("UPDATE batches SET chore_until = ? WHERE chore_token = ?", values)
 
+    def lines_left(self) -> int:
+        """How many lines of all batches have not ended."""
+        states = self._database.rows(
+            "SELECT count(*) AS count FROM lines WHERE state IN ('waiting', 'running')", {}
+        )
+        count: int = states[0]["count"]
+        return count
+
     # ---- chores ----
 
     def claim_chore(self, now_s: float, lease_s: float) -> ClaimedChore | None:

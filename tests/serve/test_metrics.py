@@ -124,6 +124,15 @@ def test_a_refused_policy_is_stale_until_a_good_one_comes(series: dict[str, Seri
     assert results == ["accepted", "refused", "accepted"]
 
 
+def test_lines_of_batches_are_told_until_they_are_others(series: dict[str, Series]) -> None:
+    observer = RayObserver()
+    observer.flush()
+    observer.batch_lines_left(7)
+    observer.flush()
+    observer.flush()
+    assert [value for value, _ in series[telemetry.METRIC_BATCH_LINES].values] == [0, 7, 7]
+
+
 def test_a_refusal_misses_its_budget_unless_the_caller_is_the_reason(series: dict[str, Series]) -> None:
     observer = RayObserver()
     observer.refused("a", "refused_capacity", 1.0, budget_ms=100.0)

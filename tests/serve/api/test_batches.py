@@ -14,6 +14,7 @@ from openai.types import Batch
 from deployments.types import RenderRequest, RenderResult
 from serve.gateway import Gateway
 from serve.keys import entry, new_key
+from serve.metrics import NoObserver
 from tests.serve.batches.test_lines import line
 from tests.serve.gateways import echo, gateway, http, official
 
@@ -292,6 +293,18 @@ async def test_results_are_no_input(tmp_path: Path) -> None:
             await client.batches.create(
                 input_file_id=batch.output_file_id, endpoint=ENDPOINT, completion_window="24h"
             )
+
+
+async def test_how_much_is_left_to_do_is_told(tmp_path: Path) -> None:
+    told: asyncio.Queue[int] = asyncio.Queue()
+
+    class Told(NoObserver):
+        def batch_lines_left(self, count: int) -> None:
+            told.put_nowait(count)
+
+    async with serving(gateway(observer=Told(), batches={"folder": str(tmp_path)})):
+        async with asyncio.timeout(5):
+            assert await told.get() == 0
 
 
 async def test_without_a_folder_there_are_no_batches() -> None:

@@ -25,6 +25,7 @@ def test_two_replicas_share_the_lines_of_one_file(tmp_path: Path) -> None:
     store, here = open_stores(tmp_path)
     there = open_stores(tmp_path)[1]
     begun(store, here, "b", 4)
+    assert there.lines_left() == 4
     claims = [claimed(queue) for queue in (here, there, here, there)]
     assert [claim.index for claim in claims] == [0, 1, 2, 3]
     assert here.claim(NOW_S, 60) is None
@@ -41,7 +42,9 @@ def test_a_line_of_a_lost_replica_is_claimed_again_and_its_late_answer_does_not_
     again = claimed(queue, NOW_S + 61)
     assert again.index == lost.index
     assert queue.finish(lost, True, "late") is False
+    assert queue.lines_left() == 1
     assert queue.finish(again, True, "kept") is True
+    assert queue.lines_left() == 0
     assert queue.finish(again, True, "twice") is False
     assert list(queue.finished_lines("b")) == [FinishedLine(0, "b-0", True, "kept", None)]
     batch = store.batch("b", None)
