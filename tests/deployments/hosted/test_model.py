@@ -5,7 +5,6 @@ import contextlib
 import logging
 import pickle
 import socket
-import time
 from typing import Any
 
 import pytest
@@ -50,10 +49,13 @@ async def test_the_deadline_goes_along_as_the_client_s_timeout(openai_api: OpenA
     await model.close()
 
 
-async def test_a_call_ends_before_its_caller_gives_up(openai_api: OpenAIStandIn) -> None:
+async def test_a_call_ends_before_its_caller_gives_up(
+    openai_api: OpenAIStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosted_model, "HAND_OVER_S", 1.7)  # more than a busy machine is late
     openai_api.behaviours.append(Hang())
     model = openai_images(openai_api, "gpt-image-2", **PRICE)
-    asked = request(budget_s=0.3)
+    asked = request(budget_s=2.0)
     with pytest.raises(errors.DeadlineExceeded, match="OpenAI took longer than the time left") as caught:
         await model.render(asked)
     assert asked.remaining_s() is not None
@@ -83,7 +85,7 @@ async def test_a_server_that_cannot_be_reached_costs_nothing(openai_api: OpenAIS
             openai_api.origin = f"http://127.0.0.1:{address[1]}"
             model = openai_images(openai_api, "gpt-image-2", retries=0, **PRICE)
             with pytest.raises(errors.ModelFailed, match="OpenAI cannot be reached") as caught:
-                await model.render(request(budget_s=0.5))
+                await model.render(request(budget_s=2.5))
     assert caught.value.cost_usd == 0.0
     await model.close()
 
@@ -148,15 +150,13 @@ async def test_no_connection_is_tried_again_while_there_is_time(
 
 
 async def test_waiting_for_a_rate_limit_leaves_time_for_the_call(openai_api: OpenAIStandIn) -> None:
-    """With 0.5 s left, a wait of 0.3 s and a call of 0.4 s, nothing is tried."""
-    openai_api.behaviours.append(Refuse(429, RATE_LIMIT.body, {"retry-after-ms": "300"}))
-    model = openai_images(openai_api, "gpt-image-2", expected_ms=400, retries=3)
-    started = time.monotonic()
+    """With 30 s left, a wait of 20 s and a call of 15 s, nothing is tried."""
+    openai_api.behaviours.append(Refuse(429, RATE_LIMIT.body, {"retry-after": "20"}))
+    model = openai_images(openai_api, "gpt-image-2", expected_ms=15_000, retries=3)
     with pytest.raises(errors.CapacityRefused) as caught:
-        await model.render(request(budget_s=0.55))
-    assert time.monotonic() - started < 0.3
-    assert 0 < (caught.value.retry_after_s or 0) <= 0.3
-    assert 0 < model.load_report().wait_ms <= 300
+        await model.render(request(budget_s=30))
+    assert 10 < (caught.value.retry_after_s or 0) <= 20
+    assert 10_000 < model.load_report().wait_ms <= 20_000
     assert len(openai_api.calls) == 1
     await model.close()
 

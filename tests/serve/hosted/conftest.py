@@ -22,7 +22,7 @@ from tests.serve.test_metrics import Series
 @pytest.fixture(autouse=True)
 def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """More time for the hand-over than a busy machine takes."""
-    monkeypatch.setattr(chain, "HANDOVER_RESERVE_MS", 500.0)
+    monkeypatch.setattr(chain, "HANDOVER_RESERVE_MS", 1500.0)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tests.deployments.hosted.standin import KEY, Behaviour, Hang, HangUp, Paint
 from tests.serve.hosted.failing import (
     BROKEN_PNG,
     FIELDS,
+    IMPATIENT_MS,
     NO_DATA,
     NO_JSON,
     OWN,
@@ -95,7 +96,8 @@ async def falls_back(
 ) -> None:
     api.behaviours.append(behaviour)
     async with served(POLICY, {"hosted": spec, "own": OWN}) as service:
-        receipt = await asked(service, captured)
+        patience_ms = IMPATIENT_MS if isinstance(behaviour, Hang) else 30_000
+        receipt = await asked(service, captured, max_latency_ms=patience_ms)
         answered_by_fallback(receipt, outcome, cost_usd)
         assert len(api.calls) == 1
         assert service.fleet("hosted")["breaker"] == ("open" if outcome == "model_gone" else "closed")
