@@ -86,9 +86,9 @@ def _equal(subject: Subject, others: Sequence[tuple[str, Picture]]) -> Measured 
 
 
 CRITERIA = (
-    Criterion("same_pixels", "share of repeats", _same, least=1.0),
-    Criterion("same_pixels_under_load", "share of answers", _same_under_load, least=1.0),
-    Criterion("max_difference", "of 255", _worst(max_difference, max), most=0.0),
-    Criterion("ssim", "1 for equal", _worst(structural_similarity, min), least=0.99),
-    Criterion("flip", "0 for equal", _worst(flip, max), most=0.01),
+    Criterion("same_pixels", "share of repeats", _same, least=1.0, calls_for_fix=False),
+    Criterion("same_pixels_under_load", "share of answers", _same_under_load, least=1.0, calls_for_fix=False),
+    Criterion("max_difference", "of 255", _worst(max_difference, max), most=0.0, calls_for_fix=False),
+    Criterion("ssim", "1 for equal", _worst(structural_similarity, min), least=0.99, calls_for_fix=False),
+    Criterion("flip", "0 for equal", _worst(flip, max), most=0.01, calls_for_fix=False),
 )

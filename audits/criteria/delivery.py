@@ -38,9 +38,9 @@ def _substituted(subject: Subject) -> Measured:
 
 CRITERIA = (
     Criterion("size_as_asked", "1 or 0", _size, least=1.0),
-    Criterion("file_bytes", "bytes", _weight, most=1_000_000),
-    Criterion("latency_ms", "ms", _latency, most=60_000),
-    Criterion("gpu_s", "GPU seconds", _gpu, most=60.0),
-    Criterion("cost_usd", "USD", _cost, most=1.0),
-    Criterion("substituted", "share of answers", _substituted, most=0.0),
+    Criterion("file_bytes", "bytes", _weight, most=1_000_000, calls_for_fix=False),
+    Criterion("latency_ms", "ms", _latency, most=60_000, calls_for_fix=False),
+    Criterion("gpu_s", "GPU seconds", _gpu, most=60.0, calls_for_fix=False),
+    Criterion("cost_usd", "USD", _cost, most=1.0, calls_for_fix=False),
+    Criterion("substituted", "share of answers", _substituted, most=0.0, calls_for_fix=False),
 )

@@ -59,13 +59,14 @@ class Measured:
 class Criterion:
     """`measure` must be a pure function; it returns None where the criterion says nothing, such as of
     legibility where no text was asked for. A picture passes from `least` to `most`, both included, unless
-    the audit says otherwise."""
+    the audit says otherwise. `calls_for_fix`: whether somebody has to mend a picture that misses it."""
 
     name: str
     unit: str
     measure: Callable[[Subject], Measured | None]
     least: float | None = None
     most: float | None = None
+    calls_for_fix: bool = True
 
 
 def on_white(pixels: Any) -> NDArray[np.uint8]:

@@ -174,7 +174,8 @@ def _readings(asset: AssetSpec, subject: Subject, known: Mapping[str, Measure]) 
         else:
             least, most = _bounds(bounds, known[name])
             passed = (least is None or measured.value >= least) and (most is None or measured.value <= most)
-            yield Reading(name, passed, measured.value, "" if passed else measured.note)
+            note = "" if passed else measured.note
+            yield Reading(name, passed, measured.value, note, known[name].calls_for_fix)
 
 
 def _answered(found: Sequence[Answer]) -> tuple[Reading, ...]:
@@ -182,7 +183,7 @@ def _answered(found: Sequence[Answer]) -> tuple[Reading, ...]:
     if len(found) == 1:
         return ()
     lost = [each.outcome for each in found if each.picture is None]
-    return (Reading(EVERY_REPEAT, not lost, 1 - len(lost) / len(found), ", ".join(sorted(set(lost)))),)
+    return (Reading(EVERY_REPEAT, not lost, 1 - len(lost) / len(found), ", ".join(sorted(set(lost))), False),)
 
 
 def _criteria(spec: AuditSpec, asset: AssetSpec, known: Mapping[str, Measure]) -> tuple[Criterion, ...]:

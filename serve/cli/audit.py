@@ -14,6 +14,7 @@ audit = LazyGroup(
         "recommend": ("serve.cli.audit_recommend", "recommend_command"),
         "report": ("serve.cli.audit_report", "report_command"),
         "review": ("serve.cli.audit_review", "review_command"),
+        "watch": ("serve.cli.audit_watch", "watch_command"),
         "run": ("serve.cli.audit_measure", "run_command"),
     },
 )

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from audits.evidence import Reading
 from audits.evidence_file import read_evidence, write_evidence
-from serve.cli import main
+from serve.cli import audit_watch, main
 from tests.audits.evidence import made_up_evidence
 
 POLICY = """\
@@ -158,3 +158,32 @@ def test_a_regression_ends_with_1_and_names_what_and_why(run, tmp_path):
 
 def test_a_folder_without_an_audit_is_named(tmp_path):
     assert "has no evidence.json" in call("report", tmp_path, code=2)
+
+
+def test_a_watch_runs_the_audit_writes_its_report_and_ends_with_1_when_it_became_worse(
+    run, tmp_path, monkeypatch
+):
+    """The run itself is tested in tests/audits/run; here it answers at once, and the second time worse."""
+    accepted = tmp_path / "accepted.json"
+    call("accept", run, "--out", accepted)
+    audit = tmp_path / "audit.yaml"
+    audit.write_text("name: made up\n")
+    changes = iter([{}, {"picture": None, "readings": (), "latency_ms": None}])
+
+    def measure(_spec, folder, **_endpoint):
+        folder.mkdir(parents=True)
+        change = next(changes)
+        evidence = made_up_evidence(folder)
+        samples = tuple(
+            replace(each, **change) if each.variant == "typesetter" else each for each in evidence.samples
+        )
+        return replace(evidence, samples=samples)
+
+    monkeypatch.setattr(audit_watch, "measure", measure)
+    monkeypatch.setattr(audit_watch, "load", lambda path: None)
+    options = ("watch", audit, "--accepted", accepted, "--url", "http://127.0.0.1:8000", "--runs")
+    assert "0 of" in call(*options, tmp_path / "one")
+    assert [each.name for each in tmp_path.glob("one/*/report.html")] == ["report.html"]
+    output = call(*options, tmp_path / "two", code=1)
+    assert "answered" in output
+    assert "latency was not measured again" in output

@@ -273,6 +273,17 @@ def test_an_audit_reaches_the_endpoint_and_the_collector_alone() -> None:
     assert any(matches(peer, labels) for peer in peers)
 
 
+def test_audit_options_exist() -> None:
+    from serve.cli.audit_watch import watch_command
+
+    known = {option for parameter in watch_command.params for option in parameter.opts}
+    values = merged(AUDIT, {"apiKeys": {"existingSecret": "keys", "testKey": "test"}})
+    spec = one(render(values), "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    command = spec["containers"][0]["command"]
+    assert command[:3] == ["atelier", "audit", "watch"]
+    assert {word for word in command if word.startswith("--")} <= known
+
+
 def test_runs_of_an_audit_stay_where_a_claim_is_named() -> None:
     def runs(values: Object) -> Object:
         spec = one(render(merged(AUDIT, values)), "CronJob")["spec"]["jobTemplate"]["spec"]["template"][
