@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loadtests.simulator.world import World, parse_world
-from loadtests.tuner import Settings, Traffic, Trial, judge, tune
+from loadtests.traffic import Traffic
+from loadtests.tuner import Settings, Trial, judge, tune
 from loadtests.workload import Call, Shot
 
 DAY_S = 86_400.0

@@ -4,6 +4,7 @@ Closed pydantic models: an unknown key is an error that names it. Each kind adds
 own package; catalog.py joins them. Imports nothing heavy, so that a router can read specs without torch.
 """
 
+import math
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -62,6 +63,23 @@ class WorkScaling(ClosedModel):
     lead_s: Annotated[float, Field(ge=0)] = 0.0
     smoothing_s: Annotated[float, Field(gt=0)] = 30.0
     request_work_s: Annotated[float, Field(gt=0)] = 1.0
+
+
+def let_through(
+    replicas: int, places_per_replica: int, scaling: Autoscaling, by_work: WorkScaling | None
+) -> int:
+    """How many requests are sent to `replicas` at once, waiting ones included; more wait at the router.
+
+    Ray's autoscaler counts only what was sent. While more replicas may be had, enough is let through for it
+    to ask for all of them; what the replicas cannot take yet waits in Ray's queue, unfairly but briefly.
+    """
+    places = replicas * places_per_replica
+    if replicas >= scaling.max_replicas:
+        return places
+    target = scaling.target_ongoing_requests
+    if by_work is not None:
+        target = max(1.0, by_work.target_work_s / by_work.request_work_s)
+    return max(places, math.ceil(target * scaling.max_replicas))
 
 
 class Pricing(ClosedModel):

@@ -16,32 +16,13 @@ from typing import TYPE_CHECKING, Any
 from deployments.spec import Autoscaling, WorkScaling
 from loadtests.simulator.simulation import simulate
 from loadtests.simulator.world import SimulatedModel, World
-from loadtests.workload import Call
+from loadtests.traffic import Traffic
 
 if TYPE_CHECKING:
     import optuna
 
 _METRICS_INTERVAL_S = 10.0
 """Ray's default; a look-back period must be longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """Calls by ascending time, and how long they last. The same traffic may be simulated by several seeds."""
-
-    calls: Sequence[Call]
-    duration_s: float
-
-    def split(self, share: float) -> tuple["Traffic", "Traffic"]:
-        """The first `share` (0..1) of the time, and the rest, moved to 0."""
-        cut_s = self.duration_s * share
-        first = [call for call in self.calls if call.at_s < cut_s]
-        rest = [
-            Call(call.index, call.at_s - cut_s, call.shot, call.turn)
-            for call in self.calls
-            if call.at_s >= cut_s
-        ]
-        return Traffic(first, cut_s), Traffic(rest, self.duration_s - cut_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +144,16 @@ def _suggested(trial: "optuna.Trial", spec: SimulatedModel) -> Settings:
         "look_back_period_s": trial.suggest_float("look_back_period_s", _METRICS_INTERVAL_S + 1, 60),
         "upscale_delay_s": trial.suggest_float("upscale_delay_s", 0, 60),
         "downscale_delay_s": trial.suggest_float("downscale_delay_s", 15, 900, log=True),
+        # The last replica's own: whoever comes after it has gone waits for a cold start.
+        "downscale_to_zero_delay_s": trial.suggest_float("downscale_to_zero_delay_s", 60, 14_400, log=True),
     }
     if trial.suggest_categorical("policy", ["requests", "work"]) == "requests":
         target = trial.suggest_float("target_ongoing_requests", 0.5, spec.max_ongoing_requests, log=True)
         return Settings(Autoscaling(**common, target_ongoing_requests=target))
     work = WorkScaling(
         target_work_s=trial.suggest_float("target_work_s", 0.5, 120, log=True),
-        warm_spares=trial.suggest_int("warm_spares", 0, 2),
-        spare_idle_s=trial.suggest_float("spare_idle_s", 30, 1800, log=True),
+        warm_spares=trial.suggest_int("warm_spares", 0, min(3, most)),
+        spare_idle_s=trial.suggest_float("spare_idle_s", 30, 7200, log=True),
         lead_s=trial.suggest_float("lead_s", 0, 2 * max(spec.cold_start_s, 1.0)),
         smoothing_s=trial.suggest_float("smoothing_s", 10, 300, log=True),
         request_work_s=max(spec.request_work_s(), 1e-3),

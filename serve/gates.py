@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from deployments import errors
-from deployments.spec import BaseSpec
+from deployments.spec import Autoscaling, BaseSpec, WorkScaling, let_through
 from routing.admission import Gate, NotAdmitted
 from routing.fairqueue import FairQueue
 from routing.types import AssetRequest, PlannedStage
@@ -24,34 +24,21 @@ class GateSize:
 
     places_per_replica: int
     max_queued: int
-    min_replicas: int
-    max_replicas: int
-    target_ongoing_requests: float
+    scaling: Autoscaling
+    by_work: WorkScaling | None = None
 
     @classmethod
     def of(cls, spec: BaseSpec) -> "GateSize":
-        scaling, by_work = spec.autoscaling, spec.work_scaling
-        target = scaling.target_ongoing_requests
-        if by_work is not None:
-            target = max(1.0, by_work.target_work_s / by_work.request_work_s)
         return cls(
             places_per_replica=spec.max_ongoing_requests,
             max_queued=UNBOUNDED if spec.max_queued_requests < 0 else spec.max_queued_requests,
-            min_replicas=scaling.min_replicas,
-            max_replicas=scaling.max_replicas,
-            target_ongoing_requests=target,
+            scaling=spec.autoscaling,
+            by_work=spec.work_scaling,
         )
 
     def capacity(self, replicas: int, routers: int) -> int:
-        """How many requests one of `routers` lets through to `replicas`, 1 or more.
-
-        Ray's autoscaler counts only what was sent. While more replicas may be had, enough is let through for
-        it to ask for all of them; what the replicas cannot take yet waits in Ray's queue, unfairly but
-        briefly.
-        """
-        places = replicas * self.places_per_replica
-        if replicas < self.max_replicas:
-            places = max(places, math.ceil(self.target_ongoing_requests * self.max_replicas))
+        """How many requests one of `routers` lets through to `replicas`, 1 or more."""
+        places = let_through(replicas, self.places_per_replica, self.scaling, self.by_work)
         return max(1, math.ceil(places / max(1, routers)))
 
 
@@ -61,7 +48,7 @@ class Gates:
     def __init__(self, sizes: Mapping[str, GateSize]) -> None:
         self._sizes = dict(sizes)
         self._gates = {
-            name: Gate(size.capacity(max(1, size.min_replicas), 1), FairQueue(size.max_queued))
+            name: Gate(size.capacity(max(1, size.scaling.min_replicas), 1), FairQueue(size.max_queued))
             for name, size in sizes.items()
         }
 

@@ -27,6 +27,8 @@ class Series:
     colour: int = 0
     dashed: bool = False
     stepped: bool = False
+    dots: bool = False
+    """Points by themselves, without a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def line_chart(
     x_logarithmic: bool = False,
     y_max: float | None = None,
     marks: Sequence[tuple[float, str]] = (),
+    legend_inside: bool = False,
 ) -> str:
     """Lines over a common x. `marks` are vertical lines at an x, with a word beside each."""
     xs = [x for each in series for x, y in each.points if y is not None]
@@ -84,11 +87,12 @@ def line_chart(
     x = _x_scale([*xs, *(at for at, _ in marks)], x_logarithmic)
     y = _y_scale(ys, y_max)
     lines = [
-        f'<path class="line s{each.colour % SERIES_COLOURS}{" dashed" if each.dashed else ""}" d="{path}"/>'
+        f'<path class="line s{each.colour % SERIES_COLOURS}{_manner(each)}" d="{path}"/>'
         for each in series
         if (path := _path(each, x, y))
     ]
-    return _svg(x, y, x_label, y_label, [*_marks(marks, x), *lines], series) + _legend(series)
+    content = [*_marks(marks, x), *lines, *(_legend_inside(series) if legend_inside else ())]
+    return _svg(x, y, x_label, y_label, content, series) + _legend(series)
 
 
 def stacked_chart(series: Sequence[Series], *, x_label: str, y_label: str, bin_width: float) -> str:
@@ -107,6 +111,25 @@ def stacked_chart(series: Sequence[Series], *, x_label: str, y_label: str, bin_w
                 bars.append(_bar(x, y, start, bin_width, floors[index], value, each.colour))
                 floors[index] += value
     return _svg(x, y, x_label, y_label, bars, series) + _legend(series)
+
+
+def svg_file(charts: Sequence[str], style: str) -> str:
+    """Charts one below the other as a picture of its own, with the page's style sheet inside it."""
+    height = HEIGHT * len(charts)
+    drawn = [
+        f'<g transform="translate(0 {HEIGHT * index})">'
+        f"{chart[chart.index('>') + 1 : chart.index('</svg>')]}</g>"
+        for index, chart in enumerate(charts)
+    ]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+        f'height="{height}" font-family="sans-serif"><style>{style}</style>'
+        f'<rect width="{WIDTH}" height="{height}" style="fill: var(--paper)"/>{"".join(drawn)}</svg>\n'
+    )
+
+
+def _manner(series: Series) -> str:
+    return " dots" if series.dots else " dashed" if series.dashed else ""
 
 
 def _y_scale(ys: Sequence[float], y_max: float | None = None) -> Scale:
@@ -134,7 +157,7 @@ def _path(series: Series, x: Scale, y: Scale) -> str:
             previous_px = None
             continue
         px, py = x(at), y(value)
-        if previous_px is None:
+        if previous_px is None or series.dots:
             pieces.append(f"M{px:.1f} {py:.1f}")
         elif series.stepped:
             pieces.append(f"H{px:.1f}V{py:.1f}")
@@ -218,6 +241,19 @@ def _legend(series: Sequence[Series]) -> str:
         for each in series
     )
     return f'<div class="legend">{items}</div>'
+
+
+def _legend_inside(series: Sequence[Series]) -> list[str]:
+    """For a picture that no page stands around."""
+    rows = []
+    for index, each in enumerate(series):
+        y = _TOP + 8 + 15 * index
+        dashed = " dashed" if each.dashed else ""
+        rows.append(
+            f'<path class="line s{each.colour % SERIES_COLOURS}{dashed}" d="M{_LEFT + 8} {y}h22"/>'
+            f'<text x="{_LEFT + 36}" y="{y + 4}">{escape(each.name)}</text>'
+        )
+    return rows
 
 
 def _short(value: float) -> str:

@@ -21,10 +21,11 @@ def report_page(summary: Summary, baseline: Summary | None = None) -> str:
     if baseline is not None:
         sections.append(comparison_table(compare(baseline, summary), baseline))
     sections += [group_table(summary), slowest_table(summary), _footer(summary)]
-    return _document(str(run["name"]), "".join(sections))
+    return document(str(run["name"]), "".join(sections))
 
 
-def _document(title: str, body: str) -> str:
+def document(title: str, body: str) -> str:
+    """A page with its style and script inside."""
     files = resources.files("loadtests.report")
     style = (files / "page.css").read_text()
     script = (files / "page.js").read_text()

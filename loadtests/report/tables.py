@@ -15,7 +15,7 @@ def comparison_table(changes: Sequence[Change], baseline: Summary) -> str:
         f'<td class="{change.verdict}">{escape(change.text)}</td>'
         for change in changes
     ]
-    return _table(f"Against {baseline['run']['name']}", ("", "baseline", "this run", "change"), rows)
+    return table(f"Against {baseline['run']['name']}", ("", "baseline", "this run", "change"), rows)
 
 
 def group_table(summary: Summary) -> str:
@@ -23,7 +23,7 @@ def group_table(summary: Summary) -> str:
     groups += [(f"route {name}", group) for name, group in sorted(summary["by_route"].items())]
     latencies, counted = ("p50", "p95", "p99", "max"), ("rungs", "models", "failures")
     heads = ("", "offered", "ok", *latencies, "goodput", "substituted", *counted)
-    return _table("By kind and route", heads, [_group_row(name, group) for name, group in groups])
+    return table("By kind and route", heads, [_group_row(name, group) for name, group in groups])
 
 
 def slowest_table(summary: Summary, count: int = 10) -> str:
@@ -34,7 +34,7 @@ def slowest_table(summary: Summary, count: int = 10) -> str:
         for each in summary["slowest"][:count]
     ]
     heads = ("latency", "due at", "kind", "outcome", "model", "trace")
-    return _table("Slowest calls", heads, rows) if rows else ""
+    return table("Slowest calls", heads, rows) if rows else ""
 
 
 def milliseconds(value: float | None) -> str:
@@ -49,7 +49,7 @@ def percent(ratio: float | None) -> str:
     return "–" if ratio is None else f"{100 * ratio:.1f}%"
 
 
-def _table(title: str, heads: Iterable[str], rows: Iterable[str]) -> str:
+def table(title: str, heads: Iterable[str], rows: Iterable[str]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     table = f"<table><tr>{head}</tr>{body}</table>"

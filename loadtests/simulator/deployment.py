@@ -14,6 +14,7 @@ from enum import Enum
 from deployments.autoscaling import REQUEST_METRIC, WORK_METRIC, autoscaling_config
 from deployments.engine.costs import Mean
 from deployments.engine.work import Rules
+from deployments.spec import let_through
 from loadtests.simulator.autoscaler import Autoscaler, Sample
 from loadtests.simulator.engine import Job, StepEngine
 from loadtests.simulator.world import SimulatedModel
@@ -121,7 +122,11 @@ class Deployment:
         return True
 
     def sample(self, now_s: float) -> Sample:
-        return Sample(now_s, len(self.queue), {each.name: each.ongoing for each in self.running})
+        """What the handle sees: those at the router's gate have not reached it."""
+        held = {each.name: each.ongoing for each in self.running}
+        spec = self.spec
+        places = let_through(len(held), spec.max_ongoing_requests, spec.autoscaling, spec.work_scaling)
+        return Sample(now_s, min(len(self.queue), max(0, places - sum(held.values()))), held)
 
     def wait_ms(self) -> float:
         """What replicas report of their queues: the least busy one's."""

@@ -24,8 +24,9 @@ from routing.types import AssetRequest, Decision, ModelState, Outcome, Plan, Sna
 class Simulation:
     """Run once, with `run`."""
 
-    def __init__(self, world: World, seed: int = 0) -> None:
+    def __init__(self, world: World, seed: int = 0, push_phase: float = 0.0) -> None:
         self._world = world
+        self._push_phase = push_phase
         self._engine = world.engine()
         gpus = Gpus(world.gpus)
         rng = random.Random(seed)
@@ -72,21 +73,28 @@ class Simulation:
             if scaling.min_replicas < scaling.max_replicas:
                 autoscaler = deployment.autoscaler
                 self._every(autoscaler.record_interval_s, duration_s, self._record, deployment)
-                self._every(autoscaler.push_interval_s, duration_s, self._push, deployment)
+                push_s = autoscaler.push_interval_s
+                self._every(push_s, duration_s, self._push, deployment, self._push_phase * push_s)
                 self._every(self._world.control_interval_s, duration_s, self._tick, deployment)
 
     def _at(self, moment_s: float, happen: Callable[..., None], what: Any) -> None:
         heapq.heappush(self._events, (moment_s, next(self._order), happen, what))
 
     def _every(
-        self, interval_s: float, until_s: float, happen: Callable[[Deployment], None], what: Deployment
+        self,
+        interval_s: float,
+        until_s: float,
+        happen: Callable[[Deployment], None],
+        what: Deployment,
+        start_s: float = 0.0,
     ) -> None:
         def again(count: int) -> None:
             happen(what)
-            if (count + 1) * interval_s <= until_s:
-                self._at((count + 1) * interval_s, again, count + 1)
+            if start_s + (count + 1) * interval_s <= until_s:
+                self._at(start_s + (count + 1) * interval_s, again, count + 1)
 
-        self._at(interval_s, again, 1)
+        first = 0 if start_s else 1
+        self._at(start_s + first * interval_s, again, first)
 
     def _run_until(self, limit_s: float) -> None:
         events = self._events
@@ -285,5 +293,8 @@ class Simulation:
         self._trajectories[deployment.name].append((self._now_s, len(deployment.running)))
 
 
-def simulate(world: World, calls: Iterable[Call], duration_s: float, seed: int = 0) -> Result:
-    return Simulation(world, seed).run(calls, duration_s)
+def simulate(
+    world: World, calls: Iterable[Call], duration_s: float, seed: int = 0, push_phase: float = 0.0
+) -> Result:
+    """`push_phase` (0..1) is where in their reporting period handles are at the start."""
+    return Simulation(world, seed, push_phase).run(calls, duration_s)

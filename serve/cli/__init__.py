@@ -19,6 +19,7 @@ _COMMANDS = {
     "simulate": ("serve.cli.simulate", "simulate"),
     "loadtest": ("serve.cli.loadtest", "loadtest"),
     "loadtest-report": ("serve.cli.loadtest", "loadtest_report"),
+    "capacity": ("serve.cli.capacity", "capacity_command"),
     "tune": ("serve.cli.tune", "tune_command"),
 }
 

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from loadtests.scenario import Scenario, ScenarioError, load_scenario
 from loadtests.simulator.world import World, WorldError, load_world
-from loadtests.tuner import Traffic, Trial, judge, tune, values_of
+from loadtests.traffic import Traffic
+from loadtests.tuner import Trial, judge, tune, values_of
 from loadtests.workload import calls
 
 _INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -53,7 +54,9 @@ def tune_command(
     out_path: Path | None,
 ) -> None:
     """Find how MODEL should scale under the load of SCENARIO for the least GPU time."""
-    world, traffic = _read(world_path, scenario_path, model)
+    world, traffic = read_inputs(world_path, scenario_path)
+    if model not in world.models:
+        raise click.UsageError(f"{world_path} has no model {model}; it has {', '.join(world.models)}")
     tuned_on, judged_on = traffic.split(train_share)
     numbers = range(seeds)
     try:
@@ -85,11 +88,10 @@ def _figures(trial: Trial) -> tuple[str, str]:
     return f"{trial.violation_ratio:.2%}{spread}", f"{trial.gpu_s / 3600:.2f}"
 
 
-def _read(world_path: Path, scenario_path: Path, model: str) -> tuple[World, Traffic]:
+def read_inputs(world_path: Path, scenario_path: Path) -> tuple[World, Traffic]:
+    """Raises UsageError for files that make no sense, and for a load that is not known in advance."""
     try:
         world, scenario = load_world(world_path), load_scenario(scenario_path)
-        if model not in world.models:
-            raise click.UsageError(f"{world_path} has no model {model}; it has {', '.join(world.models)}")
         return world, _traffic(scenario, scenario_path)
     except (WorldError, ScenarioError) as error:
         raise click.UsageError(str(error)) from None

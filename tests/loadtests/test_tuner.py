@@ -2,7 +2,8 @@ import pytest
 
 from loadtests.arrivals import on_off, schedule
 from loadtests.simulator.world import parse_world
-from loadtests.tuner import Settings, Traffic, Trial, judge, pareto_front, recommend, tune, values_of
+from loadtests.traffic import Traffic
+from loadtests.tuner import Settings, Trial, judge, pareto_front, recommend, tune, values_of
 from loadtests.workload import Shot, calls
 
 WORLD = parse_world(
