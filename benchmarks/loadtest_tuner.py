@@ -15,7 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtests.simulator.world import World, parse_world
+from deployments.engine.work import Shape
+from loadtests.simulator.world import SimulatedModel, World, parse_world
 from loadtests.traffic import Traffic
 from loadtests.tuner import Settings, Trial, judge, tune
 from loadtests.workload import Call, Shot
@@ -40,7 +41,7 @@ models:
     autoscaling: {{min_replicas: {low}, max_replicas: {gpus}}}
 policy: |
   model_routing: []
-  default: {{model: base, max_latency_ms: {budget_ms}}}
+  default: {{model: base}}
 """
 
 
@@ -49,7 +50,14 @@ def trace_file() -> Path:
     return shared / "traces" / "gentd26_week1.csv"
 
 
-def read_trace(path: Path) -> Traffic:
+def alone_ms(model: SimulatedModel, steps: int, images: int) -> float:
+    """On a warm replica with nothing else to do, as routers predict it."""
+    shape = Shape(model.default_width, model.default_height)
+    once_ms = model.overhead_ms + steps * model.costs().step_s(shape, 1) * 1000
+    return once_ms * max(1.0, images / model.parallelism())
+
+
+def read_trace(path: Path, model: SimulatedModel, slo_scale: float) -> Traffic:
     shots: dict[tuple[int, int], Shot] = {}
     found: list[Call] = []
     with path.open(newline="") as file:
@@ -57,8 +65,11 @@ def read_trace(path: Path) -> Traffic:
             if row["task"] != "txt_2_img":
                 continue
             steps, images = int(row["steps"]), int(row["images"])
+            budget_ms = slo_scale * alone_ms(model, steps, images)
             name = f"{steps} steps, {images} images"
-            shot = shots.setdefault((steps, images), Shot(name, ["x"], steps=steps, n=images))
+            shot = shots.setdefault(
+                (steps, images), Shot(name, ["x"], steps=steps, n=images, max_latency_ms=budget_ms)
+            )
             found.append(Call(len(found), float(row["arrival_s"]), shot, 0))
     return Traffic(found, 7 * DAY_S)
 

@@ -136,6 +136,31 @@ def values_of(trial: Trial) -> Mapping[str, Any]:
     return values
 
 
+def chart_values(model: str, trial: Trial) -> Mapping[str, Any]:
+    """An overlay for the Helm chart's values: `helm upgrade -f values.yaml -f tuned.yaml`. A null takes a
+    section away that the values before it have."""
+    values = values_of(trial)
+    return {"models": {model: {"work_scaling": None, **values}}}
+
+
+def explanation(found: Tuning, max_violation_ratio: float) -> str:
+    """Why the recommendation, in words: what it costs, and what the next cheaper one would break."""
+    chosen, before = found.recommended, found.baseline
+    promise = f"at most {max_violation_ratio:.2%} of requests outside their budget"
+    told = f"{chosen.gpu_s / 3600:.1f} GPU hours and {chosen.violation_ratio:.2%} outside their budget"
+    told += f"; as it is, {before.gpu_s / 3600:.1f} and {before.violation_ratio:.2%}."
+    cheaper = [trial for trial in found.front if trial.gpu_s < chosen.gpu_s]
+    if not found.keeps_promise:
+        return f"Nothing tried keeps the promise of {promise}. What breaks it least: {told}"
+    if not cheaper:
+        return f"{told} Nothing tried is cheaper: GPU time is bound by what must run, not by the promise."
+    rival = cheaper[-1]
+    return (
+        f"{told} What binds is the promise of {promise}: the next cheaper settings need "
+        f"{rival.gpu_s / 3600:.1f} GPU hours and break it with {rival.violation_ratio:.2%}."
+    )
+
+
 def _suggested(trial: "optuna.Trial", spec: SimulatedModel) -> Settings:
     most = spec.autoscaling.max_replicas
     common: dict[str, Any] = {

@@ -132,6 +132,10 @@ class Deployment:
         """What replicas report of their queues: the least busy one's."""
         return 1000 * min((each.engine.backlog_s() for each in self.running), default=0.0)
 
+    def parallelism(self) -> float:
+        """Images at once, over all replicas; one that is to start counts as well."""
+        return max(1, len(self.running)) * self.spec.parallelism()
+
     def start_missing(self, now_s: float) -> list[Started]:
         """Starts replicas up to the target, as far as GPUs reach."""
         started: list[Started] = []

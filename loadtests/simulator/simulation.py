@@ -132,7 +132,7 @@ class Simulation:
             return
         self._snapshot_s = self._now_s
         states = {
-            name: ModelState(wait_ms=each.wait_ms(), parallelism=float(each.spec.max_batch))
+            name: ModelState(wait_ms=each.wait_ms(), parallelism=each.parallelism())
             for name, each in self._deployments.items()
         }
         if states != self._snapshot.models:

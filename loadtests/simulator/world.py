@@ -74,6 +74,12 @@ class SimulatedModel(Closed):
             max_batch=self.max_batch,
         )
 
+    def parallelism(self) -> float:
+        """How many images a replica makes in the time of one: what a full batch gains."""
+        shape = Shape(self.default_width, self.default_height)
+        share_s = self.costs().share_s(shape)
+        return self.costs().step_s(shape, 1) / share_s if share_s else float(self.max_batch)
+
     def request_work_s(self) -> float:
         """Of an image of default size and steps, in full batches."""
         shape = Shape(self.default_width, self.default_height)

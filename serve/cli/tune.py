@@ -10,10 +10,11 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from loadtests.report.plans import share, tuning_page
 from loadtests.scenario import Scenario, ScenarioError, load_scenario
 from loadtests.simulator.world import World, WorldError, load_world
 from loadtests.traffic import Traffic
-from loadtests.tuner import Trial, judge, tune, values_of
+from loadtests.tuner import Trial, chart_values, explanation, judge, tune, values_of
 from loadtests.workload import calls
 
 _INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -43,6 +44,8 @@ _OUTPUT_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
     help="Of the time; the rest judges.",
 )
 @click.option("--out", "out_path", type=_OUTPUT_FILE, help="Write the recommended settings here (YAML).")
+@click.option("--values", "values_path", type=_OUTPUT_FILE, help="Write them as values for the Helm chart.")
+@click.option("--html", "html_path", type=_OUTPUT_FILE, help="Write a report here.")
 def tune_command(
     world_path: Path,
     scenario_path: Path,
@@ -52,6 +55,8 @@ def tune_command(
     seeds: int,
     train_share: float,
     out_path: Path | None,
+    values_path: Path | None,
+    html_path: Path | None,
 ) -> None:
     """Find how MODEL should scale under the load of SCENARIO for the least GPU time."""
     world, traffic = read_inputs(world_path, scenario_path)
@@ -69,23 +74,27 @@ def tune_command(
         table.add_column(heading, justify="right" if heading else "left")
     rows = [("as it is", found.baseline), ("recommended", found.recommended)]
     rows += [(f"front {index}", trial) for index, trial in enumerate(found.front, 1)]
-    for name, trial in rows:
-        table.add_row(
-            name, *_figures(trial), *_figures(judge(world, model, trial.settings, judged_on, numbers))
-        )
+    judged = [(name, trial, judge(world, model, trial.settings, judged_on, numbers)) for name, trial in rows]
+    for name, trial, unseen in judged:
+        table.add_row(name, *_figures(trial), *_figures(unseen))
     console.print(table)
+    why = explanation(found, violations)
+    console.print(why, markup=False)
     text = yaml.safe_dump(dict(values_of(found.recommended)), sort_keys=False)
     console.print(text, markup=False)
     if out_path is not None:
         out_path.write_text(text)
+    if values_path is not None:
+        values_path.write_text(yaml.safe_dump(dict(chart_values(model, found.recommended)), sort_keys=False))
+    if html_path is not None:
+        html_path.write_text(tuning_page(model, found, judged, why))
     if not found.keeps_promise:
         console.print(f"Nothing tried keeps violations at {violations:.2%}.", style="red")
         raise click.exceptions.Exit(1)
 
 
 def _figures(trial: Trial) -> tuple[str, str]:
-    spread = f" ± {trial.spread:.2%}" if trial.spread else ""
-    return f"{trial.violation_ratio:.2%}{spread}", f"{trial.gpu_s / 3600:.2f}"
+    return share(trial), f"{trial.gpu_s / 3600:.2f}"
 
 
 def read_inputs(world_path: Path, scenario_path: Path) -> tuple[World, Traffic]:

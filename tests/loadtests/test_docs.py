@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from ray.serve.config import AutoscalingConfig
+import yaml
 
+from deployments.autoscaling import autoscaling_config
+from deployments.fakes import EchoSpec
 from loadtests.scenario import parse_scenario
 from loadtests.simulator.simulation import simulate
 from loadtests.simulator.world import parse_world
@@ -27,11 +29,11 @@ def test_the_scenario_and_the_world_of_the_page_run_together():
     assert set(result.tally().by_shot) == {"badge", "poster"}
 
 
-def test_the_autoscaling_config_of_the_page_is_one():
-    names: dict = {}
-    exec(block("python").replace("AutoscalingConfig(\n", "config = AutoscalingConfig(\n"), names)
-    assert isinstance(names["config"], AutoscalingConfig)
-    assert names["config"].policy.policy_kwargs["lead_s"] == 23
+def test_the_scaling_of_the_page_is_a_model_s():
+    section = PAGE[PAGE.index("## Scaling on predicted work") :]
+    document = yaml.safe_load(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1])
+    spec = EchoSpec(kind="echo", **document["models"]["creative"])
+    assert autoscaling_config(spec.autoscaling, spec.work_scaling).policy.policy_kwargs["lead_s"] == 23
 
 
 @pytest.mark.parametrize("metric", [*METRICS, *RUN_METRICS])

@@ -48,7 +48,7 @@ def test_twice_the_load_on_the_same_gpus_is_worse():
 
 def test_a_faster_kind_needs_fewer():
     slow, fast = capacity(
-        WORLD, traffic(), [Kind("slow", 0.5), Kind("fast", 3.0)], max_violation_ratio=0.02, loads=()
+        WORLD, traffic(), [Kind("slow", 0.8), Kind("fast", 3.0)], max_violation_ratio=0.02, loads=()
     )
     assert fast.enough.gpus == 1
     assert slow.enough.gpus >= 2 * fast.enough.gpus

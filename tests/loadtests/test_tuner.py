@@ -1,10 +1,24 @@
+import json
+
 import pytest
 
+from deployments.spec import Autoscaling, WorkScaling
 from loadtests.arrivals import on_off, schedule
 from loadtests.simulator.world import parse_world
 from loadtests.traffic import Traffic
-from loadtests.tuner import Settings, Trial, judge, pareto_front, recommend, tune, values_of
+from loadtests.tuner import (
+    Settings,
+    Trial,
+    chart_values,
+    explanation,
+    judge,
+    pareto_front,
+    recommend,
+    tune,
+    values_of,
+)
 from loadtests.workload import Shot, calls
+from tests.helm.rendering import example, merged, render
 
 WORLD = parse_world(
     """
@@ -72,3 +86,24 @@ def test_tuning_saves_gpu_time_at_the_promise_and_does_so_twice_the_same():
     assert found[0].recommended.gpu_s < found[0].baseline.gpu_s
     assert found[0].front[-1].gpu_s >= found[0].front[0].gpu_s
     assert "autoscaling" in values_of(found[0].recommended)
+
+
+def test_the_explanation_says_what_bound():
+    baseline, trials = trial(10 * 3600, 0.0), [trial(3600, 0.9), trial(4 * 3600, 0.05)]
+    bound = explanation(recommend(baseline, trials, 0.05), 0.05)
+    assert "4.0 GPU hours" in bound
+    assert "the next cheaper settings need 1.0 GPU hours and break it with 90.00%" in bound
+    assert "Nothing tried is cheaper" in explanation(recommend(baseline, trials, 0.95), 0.95)
+    assert explanation(recommend(trial(1, 0.5), trials, 0.0), 0.0).startswith("Nothing tried keeps")
+
+
+@pytest.mark.parametrize("work", [None, WorkScaling(target_work_s=3)])
+def test_the_chart_takes_the_settings(work):
+    values = example("one-a100")
+    name = next(name for name, each in values["models"].items() if each.get("num_gpus"))
+    scaling = Autoscaling(min_replicas=1, max_replicas=2, downscale_delay_s=77)
+    overlay = chart_values(name, Trial(Settings(scaling, work), 1.0, 0.0))
+    [service] = [each for each in render(merged(values, overlay)) if each["kind"] == "RayService"]
+    shown = json.dumps(service)
+    assert "77" in shown
+    assert ("target_work_s" in shown) == (work is not None)
