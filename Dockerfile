@@ -17,8 +17,8 @@ ENV PATH=/opt/atelier/bin:$PATH
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 # Dependencies before the code: a change of the code does not install torch again.
 RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-print(*p['dependencies'], *p['optional-dependencies']['models'], \
-*p['optional-dependencies']['audits'], sep='\n')" > requirements.txt \
+extras = p['optional-dependencies']; \
+print(*p['dependencies'], *extras['models'], *extras['audits'], *extras['s3'], sep='\n')" > requirements.txt \
  && pip install --constraint constraints.txt --extra-index-url "${TORCH_INDEX_URL}" --requirement requirements.txt
 COPY serve ./serve
 COPY deployments ./deployments

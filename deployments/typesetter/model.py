@@ -146,6 +146,7 @@ class TypesetterModel:
             queue_ms=queue_ms,
             run_ms=(time.perf_counter() - started) * 1000,
             seed=request.seed,
+            cost_usd=self._spec.pricing.usd_per_image,
             pixels_sha256=digest,
             details=_details(drawing),
         )

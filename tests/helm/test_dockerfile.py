@@ -1,6 +1,8 @@
 """What can be said of the Dockerfile without an engine to build it."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,13 @@ def lint(text: str) -> list[str]:
 
 def test_dockerfile_is_clean() -> None:
     assert lint((REPOSITORY / "Dockerfile").read_text()) == []
+
+
+def test_hadolint_finds_nothing() -> None:
+    """The common linter; what is specific here is checked by `lint` above."""
+    program = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run([program, "Dockerfile"], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

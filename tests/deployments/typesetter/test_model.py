@@ -30,6 +30,15 @@ def pixels_of(result: RenderResult) -> Pixels:
     return images.decode(result.image.data)
 
 
+async def test_an_image_costs_what_the_config_says() -> None:
+    pricing = {"usd_per_image": 0.002, "usd_per_gpu_hour": 4.0}
+    typesetter = TypesetterModel(
+        "typography", TypesetterSpec.model_validate({"kind": "typesetter", "pricing": pricing})
+    )
+    await typesetter.load()
+    assert (await typesetter.render(request())).receipt.cost_usd == 0.002
+
+
 async def test_a_badge_is_set_word_for_word(model: TypesetterModel) -> None:
     result = await model.render(request())
     receipt = result.receipt
