@@ -1,4 +1,6 @@
-"""The only reader of the environment. Unknown ATELIER_ variables are errors: a typo is not a default."""
+"""The only reader of the environment, but for keys of providers (deployments/hosted/keys.py).
+
+Unknown ATELIER_ variables are errors: a typo is not a default."""
 
 import os
 from collections.abc import Mapping
