@@ -68,6 +68,31 @@ def test_batch_work_takes_three_quarters_and_what_nobody_keeps():
     assert sum(enter(shared, "b", 2.0, priority=BATCH) is not None for _ in range(8)) == 4
 
 
+def test_batch_work_leaves_free_what_interactive_requests_of_its_own_tenant_used_lately():
+    places = Places(8)
+    for ticket in [enter(places, "a") for _ in range(5)]:
+        places.left(ticket, 1.0, was_running=True)
+    assert sum(enter(places, "a", 2.0, priority=BATCH) is not None for _ in range(8)) == 3
+    assert all(enter(places, "a", 3.0) for _ in range(5)), "their places are free for them"
+    assert enter(places, "a", 3.0, priority=BATCH) is None
+
+
+def test_what_interactive_requests_run_on_is_not_kept_for_them_twice():
+    places = Places(8)
+    inside = [enter(places, "a") for _ in range(3)]
+    assert sum(enter(places, "a", 1.0, priority=BATCH) is not None for _ in range(8)) == 5
+    assert all(inside)
+
+
+def test_batch_work_gets_back_what_interactive_requests_stopped_using():
+    places = Places(8)
+    for ticket in [enter(places, "a") for _ in range(7)]:
+        places.left(ticket, 1.0, was_running=True)
+    assert sum(enter(places, "a", 2.0, priority=BATCH) is not None for _ in range(8)) == 1
+    later_s = 3 * LATELY_S
+    assert sum(enter(places, "a", later_s, priority=BATCH) is not None for _ in range(8)) == 5
+
+
 def test_usable_is_what_a_flood_can_hold_in_the_long_run():
     places = Places(8)
     for ticket in [enter(places, "steady") for _ in range(3)]:
