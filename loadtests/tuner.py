@@ -92,6 +92,8 @@ def tune(
         progress(result)
         return result.gpu_s, result.violation_ratio
 
+    for start in _starts(spec)[: max(1, trials // 2)]:
+        study.enqueue_trial(start)
     study.optimize(objective, n_trials=trials)
     return recommend(baseline, tried, max_violation_ratio)
 
@@ -159,6 +161,34 @@ def explanation(found: Tuning, max_violation_ratio: float) -> str:
         f"{told} What binds is the promise of {promise}: the next cheaper settings need "
         f"{rival.gpu_s / 3600:.1f} GPU hours and break it with {rival.violation_ratio:.2%}."
     )
+
+
+def _starts(spec: SimulatedModel) -> list[dict[str, Any]]:
+    """To begin with: up at once, down soon, the last replica late, with spares and without."""
+    common = {
+        "min_replicas": 0,
+        "look_back_period_s": _METRICS_INTERVAL_S + 1,
+        "upscale_delay_s": 0.0,
+        "downscale_delay_s": 60.0,
+        "downscale_to_zero_delay_s": 3600.0,
+    }
+    image_s = max(spec.request_work_s(), 0.1)
+    most = min(3, spec.autoscaling.max_replicas)
+    by_work = [
+        {
+            **common,
+            "policy": "work",
+            "target_work_s": min(images * image_s, 120.0),
+            "warm_spares": min(spares, most),
+            "spare_idle_s": idle_s,
+            "lead_s": 0.0,
+            "smoothing_s": 30.0,
+        }
+        for images, spares, idle_s in ((3, 1, 600.0), (5, 2, 300.0), (5, 1, 600.0), (5, 2, 600.0))
+    ]
+    held = max(0.5, spec.max_ongoing_requests / 2)
+    by_requests = {**common, "policy": "requests", "target_ongoing_requests": held}
+    return [*by_work, by_requests, {**by_requests, "downscale_delay_s": 120.0}]
 
 
 def _suggested(trial: "optuna.Trial", spec: SimulatedModel) -> Settings:
