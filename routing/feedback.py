@@ -6,7 +6,8 @@ difference of two. Pure counting: does not know receipts beyond their ids.
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 Z_95 = 1.959963984540054
@@ -101,6 +102,22 @@ class FeedbackBook:
         self._seen[feedback.receipt_id] = feedback
         if len(self._seen) > self.receipts_kept:
             self._seen.popitem(last=False)
+
+    def counts(self) -> "FeedbackBook":
+        """What was counted until now, without the receipts: small enough to hand around."""
+        return FeedbackBook(0, {key: replace(tally) for key, tally in self._tallies.items()})
+
+    @classmethod
+    def joined(cls, books: "Iterable[FeedbackBook]") -> "FeedbackBook":
+        """The counts of several books that hold different receipts."""
+        total = cls(0)
+        for book in books:
+            for key, tally in book._tallies.items():
+                own = total._tallies.setdefault(key, _Tally())
+                own.count += tally.count
+                own.fixed += tally.fixed
+                own.minutes += tally.minutes
+        return total
 
     def rates(self) -> tuple[FixRate, ...]:
         """Per route, experiment and arm, in the order in which they were first heard of."""

@@ -14,7 +14,6 @@ from typing import Any
 from fastapi import FastAPI
 
 from deployments.client import ModelClient
-from routing.feedback import FeedbackBook
 from routing.limits import LimitLedger
 from serve.api.batch_files import FILES_PATH, batch_files_router
 from serve.api.batches import batches_router
@@ -70,7 +69,7 @@ class Gateway:
         self._fleet = Fleet(facts, _scale_to_zero(config), gates)
         self._files = ImageFiles(config.files.url, config.files.ttl_s)
         delivered, limits = Delivered(), LimitLedger()
-        self.peers = Peers(self._fleet, limits, self._policies, ask_all)
+        self.peers = Peers(self._fleet, limits, self._policies, delivered, ask_all)
         self.dispatcher = Dispatcher(
             self._policies,
             clients,
@@ -89,7 +88,7 @@ class Gateway:
                 catalog_router(config.models, self._policies),
                 policy_router(self._policies),
                 fleet_router(self._fleet, self._observer),
-                feedback_router(FeedbackBook(), delivered),
+                feedback_router(self.peers),
                 health_router(self._policies, self._fleet),
                 batch_files_router(self._batches),
                 batches_router(self._batches, config.files.public_base_url),

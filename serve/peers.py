@@ -1,7 +1,9 @@
-"""What routers tell each other: broken models, use of limits, rollbacks of the policy.
+"""What routers tell each other: broken models, use of limits, rollbacks of the policy, feedback.
 
 Each router asks all of them a few times a second. Nothing here is needed to answer a request: a router that
-hears nothing goes on with what it sees itself. Does not know how the others are reached.
+hears nothing goes on with what it sees itself. Feedback is asked for when somebody wants it: what is said of
+a receipt belongs to the router that delivered it, whichever router hears it. Does not know how the others
+are reached.
 """
 
 import asyncio
@@ -10,12 +12,15 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
+from routing.feedback import Feedback, FeedbackBook, Verdict
 from routing.limits import LimitLedger, Usage
 from routing.store import Change, PolicyStore, UnknownVersion
 from serve.fleet import Fleet
+from serve.ledger import Delivered
 
 logger = logging.getLogger("atelier.peers")
 
@@ -35,19 +40,31 @@ class RouterState:
     rollback: Change | None = None
 
 
-AskAll = Callable[[], Awaitable[Sequence[RouterState]]]
+class AskAll(Protocol):
+    """Calls one of the methods below that routers have for each other on every router, this one included."""
+
+    async def __call__(self, method: str, *arguments: Any) -> Sequence[Any]:
+        """The answers of those that answered."""
+        ...
 
 
 class Peers:
     """This router among the others. `ask_all` reaches every router; its own answer is passed over."""
 
     def __init__(
-        self, fleet: Fleet, limits: LimitLedger, policies: PolicyStore, ask_all: AskAll | None = None
+        self,
+        fleet: Fleet,
+        limits: LimitLedger,
+        policies: PolicyStore,
+        delivered: Delivered,
+        ask_all: AskAll | None = None,
     ) -> None:
         self._router = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
         self._fleet = fleet
         self._limits = limits
         self._policies = policies
+        self._delivered = delivered
+        self._book = FeedbackBook()
         self._ask_all = ask_all
         self._heard: dict[str, tuple[float, RouterState]] = {}
 
@@ -61,11 +78,36 @@ class Peers:
             rollback=last if last.rollback else None,
         )
 
+    def judge(self, receipt_id: str, verdict: Verdict, minutes: float) -> bool:
+        """Notes what was said of a receipt; False when this router has not delivered it lately."""
+        known = self._delivered.get(receipt_id)
+        if known is None:
+            return False
+        said = Feedback(receipt_id, known.route, verdict, minutes, known.experiment, known.arm)
+        self._book.add(said)
+        return True
+
+    def judged(self) -> FeedbackBook:
+        """What was said of this router's deliveries."""
+        return self._book.counts()
+
+    async def judge_anywhere(self, receipt_id: str, verdict: Verdict, minutes: float) -> bool:
+        """As `judge`, by the router that delivered it."""
+        if self.judge(receipt_id, verdict, minutes):
+            return True
+        return self._ask_all is not None and any(await self._ask_all("judge", receipt_id, verdict, minutes))
+
+    async def judged_anywhere(self) -> FeedbackBook:
+        """What was said of the deliveries of all routers that answer."""
+        if self._ask_all is None:
+            return self.judged()
+        return FeedbackBook.joined(await self._ask_all("judged"))
+
     async def exchange(self) -> None:
         """Asks everybody once and takes over what they say."""
         if self._ask_all is None:
             return
-        states = await self._ask_all()
+        states = await self._ask_all("state")
         self.hear(states, time.monotonic())
         for state in states:
             if state.rollback is not None and state.rollback.at_s > self._policies.history[-1].at_s:

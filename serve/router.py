@@ -3,6 +3,7 @@
 A plain class; app.py makes it a deployment.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,6 +12,7 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.client import RayModelClient
 from deployments.telemetry import ProcessTelemetry, configure_process
+from routing.feedback import FeedbackBook, Verdict
 from serve.config import AppConfig
 from serve.gateway import Gateway
 from serve.metrics import RayObserver
@@ -33,13 +35,20 @@ class Router:
         """Called by Ray Serve for the application it hosts."""
         return self._gateway.app
 
+    # What the other routers call, see serve/peers.py.
+
     def state(self) -> RouterState:
-        """What the other routers ask for."""
         return self._gateway.peers.state()
 
-    async def _ask_all(self) -> list[RouterState]:
+    def judge(self, receipt_id: str, verdict: Verdict, minutes: float) -> bool:
+        return self._gateway.peers.judge(receipt_id, verdict, minutes)
+
+    def judged(self) -> FeedbackBook:
+        return self._gateway.peers.judged()
+
+    async def _ask_all(self, method: str, *arguments: Any) -> Sequence[Any]:
         if self._all_routers is None:
             here = ray_serve.get_replica_context()
             self._all_routers = ray_serve.get_deployment_handle(here.deployment, here.app_name)
-        answers = await self._all_routers.broadcast("state").results_async()
-        return [answer for answer in answers if isinstance(answer, RouterState)]
+        answers = await self._all_routers.broadcast(method, *arguments).results_async()
+        return [answer for answer in answers if not isinstance(answer, BaseException)]

@@ -5,41 +5,29 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
-from routing.feedback import Feedback, FeedbackBook, Verdict
+from routing.feedback import Verdict
 from serve.errors import ApiError
-from serve.ledger import Delivered
+from serve.peers import Peers
 from serve.schemas import FeedbackRequest
 
 
-def feedback_router(book: FeedbackBook, delivered: Delivered) -> APIRouter:
+def feedback_router(peers: Peers) -> APIRouter:
     router = APIRouter(tags=["feedback"])
 
     @router.post("/v1/feedback", status_code=202, summary="Accepted as it was, or fixed by hand")
     async def feedback(body: FeedbackRequest) -> Mapping[str, str]:
         """Said twice of one receipt, the later word counts."""
-        known = delivered.get(body.receipt_id)
-        if known is None:
-            raise ApiError(
-                404, "unknown_receipt", "this router has not delivered it lately", param="receipt_id"
-            )
         if body.verdict == "accepted" and body.minutes:
             raise ApiError(
                 400, "invalid_parameter", "minutes are of a fix: verdict is accepted", param="minutes"
             )
-        book.add(
-            Feedback(
-                body.receipt_id,
-                known.route,
-                Verdict(body.verdict),
-                body.minutes,
-                known.experiment,
-                known.arm,
-            )
-        )
+        if not await peers.judge_anywhere(body.receipt_id, Verdict(body.verdict), body.minutes):
+            raise ApiError(404, "unknown_receipt", "no router has delivered it lately", param="receipt_id")
         return {"status": "counted"}
 
     @router.get("/v1/experiments", summary="Manual-fix rates per route and arm, with 95% intervals")
     async def experiments() -> Mapping[str, object]:
+        book = await peers.judged_anywhere()
         rates = book.rates()
         names = {rate.experiment for rate in rates if rate.experiment is not None}
         return {

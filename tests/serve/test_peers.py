@@ -2,17 +2,21 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
+from routing.feedback import Verdict
 from routing.limits import LimitLedger, Usage
 from routing.store import PolicyStore, Refused
-from routing.types import Capability, Limit, ModelFacts, Outcome, PlannedStage
+from routing.types import Capability, Decision, Limit, ModelFacts, Outcome, PlannedStage
 from serve.fleet import Fleet
-from serve.peers import FORGOTTEN_AFTER_S, Peers, RouterState
+from serve.ledger import Delivered
+from serve.peers import FORGOTTEN_AFTER_S, Peers
 
 FACTS = {"m": ModelFacts("m", frozenset({Capability.GENERATE}))}
 STAGE = PlannedStage("m", Capability.GENERATE, 64, 64, 1, 10.0)
+DECISION = Decision("v1", "posters", "it matched", None, ())
 OLD, NEW = "default: {model: m}", "default: {model: m, max_latency_ms: 100}"
 
 
@@ -24,10 +28,12 @@ class Router:
         self.fleet, self.limits = Fleet(FACTS), LimitLedger()
         self.policies = PolicyStore(FACTS, OLD, "test", time.time())
 
-        async def ask_all() -> Sequence[RouterState]:
-            return [router.peers.state() for router in network]
+        self.delivered = Delivered()
 
-        self.peers = Peers(self.fleet, self.limits, self.policies, ask_all)
+        async def ask_all(method: str, *arguments: Any) -> Sequence[Any]:
+            return [getattr(router.peers, method)(*arguments) for router in network]
+
+        self.peers = Peers(self.fleet, self.limits, self.policies, self.delivered, ask_all)
 
     def is_open(self) -> bool:
         return self.fleet.snapshot(time.monotonic()).models["m"].breaker_open
@@ -98,6 +104,22 @@ async def test_a_router_that_is_gone_does_not_count_for_long(routers: list[Route
 
 async def test_a_router_alone_asks_nobody() -> None:
     alone = Router([])
-    peers = Peers(alone.fleet, alone.limits, alone.policies)
+    peers = Peers(alone.fleet, alone.limits, alone.policies, alone.delivered)
     await peers.exchange()
     assert alone.fleet.routers == 1
+    alone.delivered.add("r1", DECISION)
+    assert await peers.judge_anywhere("r1", Verdict.ACCEPTED, 0.0)
+    assert not await peers.judge_anywhere("r2", Verdict.ACCEPTED, 0.0)
+    assert [rate.count for rate in (await peers.judged_anywhere()).rates()] == [1]
+
+
+async def test_feedback_reaches_the_router_that_delivered_and_is_counted_once(routers: list[Router]) -> None:
+    routers[2].delivered.add("r1", DECISION)
+    routers[1].delivered.add("r2", DECISION)
+    for router in routers:
+        assert await router.peers.judge_anywhere("r1", Verdict.FIXED, 6.0)
+    assert await routers[0].peers.judge_anywhere("r2", Verdict.ACCEPTED, 0.0)
+    assert not await routers[0].peers.judge_anywhere("r3", Verdict.ACCEPTED, 0.0)
+    for router in routers:
+        [rate] = (await router.peers.judged_anywhere()).rates()
+        assert (rate.route, rate.count, rate.fixed, rate.minutes_mean) == ("posters", 2, 1, 6.0)

@@ -44,6 +44,16 @@ def url() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+async def test_feedback_may_be_given_to_any_router(url: str) -> None:
+    async with httpx2.AsyncClient(base_url=url, timeout=30) as client:
+        answer = await client.post("/v1/images/generations", json={"prompt": "a cat", "size": "64x64"})
+        said = {"receipt_id": answer.json()["atelier"]["request_id"], "verdict": "fixed", "minutes": 6}
+        answers = [(await client.post("/v1/feedback", json=said)).status_code for _ in range(8)]
+        rates = [(await client.get("/v1/experiments")).json()["rates"] for _ in range(8)]
+    assert answers == [202] * 8
+    assert [(each["count"], each["fixed"]) for [each] in rates] == [(1, 1)] * 8
+
+
 async def test_a_router_is_killed_and_what_it_found_out_lives_on(url: str) -> None:
     async with httpx2.AsyncClient(base_url=url, timeout=30) as client:
         async with asyncio.timeout(60):
