@@ -180,7 +180,7 @@ def _advance(bars: Progress, task: TaskID) -> Callable[[int], None]:
 
 def _overview(evidence: Evidence) -> Table:
     """The share that passes, by asset type and candidate."""
-    table = Table("asset type", "candidate", "pass all criteria", "missed most")
+    table = Table("asset type", "candidate", "need no fix", "missed most")
     for asset in evidence.criteria:
         for variant in evidence.variants(asset):
             samples = evidence.of(asset, variant)
