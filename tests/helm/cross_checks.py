@@ -9,7 +9,7 @@ from typing import Any
 from tests.helm.rendering import NAMESPACE, Object, containers, pod_templates
 
 # Labels that KubeRay puts on the pods it makes.
-OPERATOR_LABELS = ("ray.io/group", "ray.io/cluster", "ray.io/node-type")
+OPERATOR_LABELS = ("ray.io/group", "ray.io/cluster", "ray.io/node-type", "ray.io/is-ray-node")
 
 
 def cross_checks(objects: list[Object], network_policies: bool = True) -> list[str]:
@@ -173,10 +173,26 @@ def _selectors(objects: list[Object]) -> Iterator[str]:
         for selector in _pod_selectors(each):
             if not any(matches(selector, labels) for labels in pods):
                 yield f"{where}: selects no pod of the release: {selector}"
+        if each["kind"] == "ServiceMonitor":
+            yield from _monitored_service(where, each, objects)
         if each["kind"] == "Deployment":
             labels = each["spec"]["template"]["metadata"]["labels"]
             if not matches(each["spec"]["selector"], labels):
                 yield f"{where}: does not select its own pods"
+
+
+def _monitored_service(where: str, each: Object, objects: list[Object]) -> Iterator[str]:
+    services = [
+        o
+        for o in objects
+        if o["kind"] == "Service" and matches(each["spec"]["selector"], o["metadata"]["labels"])
+    ]
+    if len(services) != 1:
+        yield f"{where}: selects {len(services)} Services"
+    offered = {port["name"] for service in services for port in service["spec"]["ports"]}
+    for endpoint in each["spec"]["endpoints"]:
+        if endpoint["port"] not in offered:
+            yield f"{where}: port {endpoint['port']} is offered by no Service"
 
 
 def _pod_selectors(each: Object) -> Iterator[Object]:
@@ -205,7 +221,9 @@ def _ports(objects: list[Object]) -> Iterator[str]:
         where = f"{each['kind']} {each['metadata']['name']}"
         for selector in _pod_selectors(each):
             chosen = [pod for pod in pods if matches(selector, pod["metadata"]["labels"])]
-            offered = {p["name"] for pod in chosen for c in pod["spec"]["containers"] for p in c["ports"]}
+            offered = {
+                p["name"] for pod in chosen for c in pod["spec"]["containers"] for p in c.get("ports", [])
+            }
             for port in _named_ports(each):
                 if port not in offered:
                     yield f"{where}: port {port} is offered by no pod"

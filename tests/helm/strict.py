@@ -20,6 +20,7 @@ from tests.helm.rendering import REPOSITORY, Object
 SCHEMAS = {
     "RayService": "rayservice-v1-strict",
     "PodMonitor": "podmonitor_v1",
+    "ServiceMonitor": "servicemonitor_v1",
     "PrometheusRule": "prometheusrule_v1",
     "Gateway": "gateway_v1",
     "HTTPRoute": "httproute_v1",

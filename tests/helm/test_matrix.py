@@ -85,6 +85,17 @@ def test_objects_are_valid_and_agree(name: str, features: dict[str, bool]) -> No
 
 
 @pytest.mark.parametrize("name", [path.stem for path in EXAMPLES])
+def test_service_monitors_instead_of_pod_monitors(name: str) -> None:
+    instead = {"monitoring": {"podMonitor": {"enabled": False}, "serviceMonitor": {"enabled": True}}}
+    objects = render(merged(example(name), FEATURES["collector"][0], instead))
+    assert [o for o in objects if o["kind"] == "PodMonitor"] == []
+    assert len([o for o in objects if o["kind"] == "ServiceMonitor"]) == 2
+    assert cross_checks(objects) == []
+    for each, version in itertools.product(objects, KUBERNETES):
+        assert problems(each, version) == [], f"{each['kind']} {each['metadata']['name']} on {version}"
+
+
+@pytest.mark.parametrize("name", [path.stem for path in EXAMPLES])
 @pytest.mark.parametrize("version", KUBERNETES)
 def test_renders_the_same_on_every_version(name: str, version: str) -> None:
     values = example(name)

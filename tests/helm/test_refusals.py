@@ -295,6 +295,11 @@ WRONG: list[tuple[str, Object, str]] = [
     ("grace shorter than the drain", {"ray": {"drainSeconds": 90}}, "terminationGracePeriodSeconds 90"),
     ("collector that sends nowhere", {"otelCollector": {"enabled": True}}, "otelCollector.exporter.endpoint"),
     (
+        "every pod scraped twice",
+        {"monitoring": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}},
+        "monitoring.serviceMonitor.enabled",
+    ),
+    (
         "two collectors",
         {
             "otelCollector": {"enabled": True, "exporter": {"endpoint": "http://a"}},

@@ -348,6 +348,9 @@ application would refuse later, when it is harder to see why.
 {{- end -}}
 
 {{- define "atelier.checkTelemetry" -}}
+{{- if and .Values.monitoring.podMonitor.enabled .Values.monitoring.serviceMonitor.enabled -}}
+{{- fail "monitoring.podMonitor.enabled and monitoring.serviceMonitor.enabled are both true: every pod would be scraped twice, and rates would double" -}}
+{{- end -}}
 {{- if and .Values.otelCollector.enabled (not .Values.otelCollector.exporter.endpoint) -}}
 {{- fail "otelCollector.enabled needs otelCollector.exporter.endpoint: where the sampled traces go" -}}
 {{- end -}}
