@@ -4,6 +4,8 @@ Repeats are far apart and candidates take turns, so that a slow minute of the ma
 Knows OpenAI's Images request and the `atelier` object in it, and nothing of HTTP.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +52,15 @@ def cells(spec: AuditSpec) -> Iterator[Cell]:
                 for prompt in asset_spec.prompts:
                     for candidate in spec.candidates_of(asset):
                         yield Cell(asset, prompt.id, candidate, seed, repeat)
+
+
+def digest(spec: AuditSpec) -> str:
+    """Equal for audits that ask the same. How the answers are judged, and how many are asked for at once, is
+    no part of it: a threshold may change and nothing is asked again."""
+    found = hashlib.sha256()
+    for cell in cells(spec):
+        found.update(json.dumps([cell.id, body_of(cell, spec)], sort_keys=True).encode())
+    return found.hexdigest()
 
 
 def body_of(cell: Cell, spec: AuditSpec) -> dict[str, Any]:

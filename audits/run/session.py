@@ -17,6 +17,7 @@ from audits.evidence import Evidence
 from audits.evidence_file import write_evidence
 from audits.run.asking import open_endpoint
 from audits.run.judging import check_criteria, judge
+from audits.run.plan import digest
 from audits.run.records import Records, RecordsError
 from audits.run.runner import ask_all
 from audits.run.spec import AuditError, AuditSpec
@@ -61,7 +62,7 @@ def run_audit(
     check_criteria(spec)
     folder.mkdir(parents=True, exist_ok=True)
     with _only_one(folder):
-        run = _begin(folder, Run(spec.digest(), target or url, time.time()))
+        run = _begin(folder, Run(digest(spec), target or url, time.time()))
         try:
             records = Records(folder)
         except RecordsError as error:
@@ -112,7 +113,7 @@ def _begin(folder: Path, run: Run) -> Run:
     if not of_this_version:
         raise AuditError(f"{path}: not a run of this version's audits; give another folder with --out")
     if known.audit != run.audit:
-        raise AuditError(f"{folder} is the run of another audit, or of this one before it was changed: "
+        raise AuditError(f"{folder} is the run of an audit that asks something else: "
                          "give another folder with --out")  # fmt: skip
     if known.target != run.target:
         raise AuditError(f"{folder} is a run against {known.target}, not {run.target}: give another --out")

@@ -3,7 +3,6 @@
 Closed schema: an unknown key is an error that names its line. Knows nothing of HTTP.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -129,11 +128,6 @@ class AuditSpec(Closed):
 
     def candidates_of(self, asset: str) -> tuple[str, ...]:
         return self.assets[asset].candidates or tuple(self.candidates)
-
-    def digest(self) -> str:
-        """Equal for audits that ask and judge the same, however they are written or sent."""
-        asked = self.model_dump_json(exclude={"concurrency", "rates"})
-        return hashlib.sha256(asked.encode()).hexdigest()
 
 
 def load_audit(path: Path) -> AuditSpec:
