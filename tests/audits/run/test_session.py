@@ -94,10 +94,10 @@ async def test_an_endpoint_that_goes_away_ends_the_run_and_the_next_goes_on(tmp_
 
 async def test_a_threshold_may_change_and_nothing_is_asked_again(tmp_path: Path) -> None:
     first = await _run(tmp_path, Fake())
-    assert not any(each.needs_fix for each in first.of("swatch", "steady"))
+    assert not any(each.missed for each in first.of("swatch", "steady"))
     strict = parse_audit(AUDIT.replace("file_bytes: {max: 500}", "file_bytes: {max: 5}"))
     evidence = await asyncio.to_thread(run_audit, strict, tmp_path, "http://127.0.0.1:9", target="fake")
-    assert all(each.needs_fix for each in evidence.of("swatch", "steady"))
+    assert all(each.missed for each in evidence.of("swatch", "steady"))
 
 
 async def test_another_audit_in_the_same_folder_is_refused(tmp_path: Path) -> None:
