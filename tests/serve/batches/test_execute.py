@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,11 @@ async def test_while_others_wait_for_the_model_a_line_waits_too(
     assert isinstance(await line, LineAnswer)
     await asyncio.gather(*callers)
     assert len(order) == 3
+
+
+async def test_a_model_that_starts_with_its_first_request_gets_one(tmp_path: Path) -> None:
+    autoscaling = {"min_replicas": 0, "max_replicas": 2}
+    models = {"m": {"kind": "echo", "latency_ms": 50, "autoscaling": autoscaling}}
+    of = gateway("model_routing: [{pattern: '.*', model: m}]", models, batches={"folder": str(tmp_path)})
+    of._fleet._take("m", [], time.monotonic())  # no replica answered the poll
+    assert isinstance(await of._batch_executor().run(claim()), LineAnswer)
