@@ -68,17 +68,18 @@ class PolicyEngine:
             snapshot,
         )
         chain = pick(filtered.allowed)
-        refused = not chain and spec.raster_fallback is None
+        raster = None if request.vector else spec.raster_fallback
+        refused = not chain and raster is None
         tenant = self._tenant_terms(request.tenant)
         return Decision(
             policy_version=self.policy.version,
             route=route.name,
-            reason=_reason(target, chain, filtered, budget_ms, spec.raster_fallback),
+            reason=_reason(target, chain, filtered, budget_ms, raster),
             budget_ms=budget_ms,
             chain=chain,
             asked_rung=target.first_rank,
             rejected=tuple(filtered.rejected),
-            raster=spec.raster_fallback,
+            raster=raster,
             refusal=_refusal(filtered, budget_ms) if refused else None,
             retry_after_s=_retry_after_s(filtered, budget_ms) if refused else None,
             deterministic=deterministic,

@@ -140,6 +140,9 @@ def _cannot(candidate: Candidate, request: AssetRequest, deterministic: bool) ->
     first = candidate.stages[0].facts
     if request.needs not in first.capabilities:
         return f"{first.name} cannot {request.needs.value}"
+    last = candidate.stages[-1].facts
+    if request.vector and not last.vector:
+        return f"{last.name} makes no SVG"
     if deterministic:
         for stage in candidate.stages:
             if not stage.facts.deterministic:

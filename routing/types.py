@@ -63,6 +63,7 @@ class AssetRequest:
 
     `width` and `height` are of the image the caller wants, None when the route's model may choose.
     `input_width` and `input_height` are of the image that came with an edit or an upscale, None without one.
+    `vector` asks for shapes instead of pixels (SVG).
     """
 
     prompt: str
@@ -82,6 +83,7 @@ class AssetRequest:
     priority: str = "interactive"
     input_width: int | None = None
     input_height: int | None = None
+    vector: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class ModelFacts:
     """What does not change while a model is deployed.
 
     `deterministic`: it can give the same pixels for the same request. `seeded`: they depend on the seed.
+    `vector`: as the last stage it can answer with shapes (SVG).
     `scale` is the factor by which an upscaler grows an image. `max_pixels` bounds the output; `size_problem`
     says why the model cannot make a width and height, as the end of a sentence, or None when it can.
     `prior_*` predict a model that has not been observed yet (same formula as ModelState).
@@ -104,6 +107,7 @@ class ModelFacts:
     default_steps: int = 1
     deterministic: bool = True
     seeded: bool = True
+    vector: bool = False
     usd_per_image: float = 0.0
     usd_per_gpu_s: float = 0.0
     prior_overhead_ms: float = 0.0

@@ -197,6 +197,7 @@ def _facts(name: str, spec: ModelSpec) -> ModelFacts:
             return ModelFacts(
                 capabilities=frozenset({Capability.GENERATE, Capability.TYPESET}),
                 max_pixels=spec.max_pixels,
+                vector=True,
                 seeded=False,
                 **common,
             )

@@ -1,7 +1,7 @@
 """Wire models: OpenAI's Images API under OpenAI's names, and our one extension object, `atelier`.
 
-Closed: an unknown field is an error that names it. Parameters of OpenAI's that no model here can honour
-are refused by name rather than ignored.
+Closed: an unknown field is an error that names it. `moderation` and `style`, which clients of OpenAI's send
+by habit, are accepted and change nothing: what a hosted model is to be told of them stands in its spec.
 """
 
 from typing import Annotated, Any, Literal

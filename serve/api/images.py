@@ -90,6 +90,7 @@ def job_from(
             max_latency_ms=max_latency_ms,
             sticky_key=body.safety_identifier or body.user,
             priority=options.priority,
+            vector=body.output_format == "svg",
         ),
         seeds=tuple((seed + index) % 2**63 for index in range(n)),
         encoding=_encoding(body),

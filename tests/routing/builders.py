@@ -25,7 +25,10 @@ MODELS = {
     model.name: model
     for model in (
         facts(
-            "typography_focused", frozenset({Capability.GENERATE, Capability.TYPESET}), prior_overhead_ms=20
+            "typography_focused",
+            frozenset({Capability.GENERATE, Capability.TYPESET}),
+            prior_overhead_ms=20,
+            vector=True,
         ),
         facts("creative_highfidelity", default_steps=20, prior_overhead_ms=50, prior_step_ms=30),
         facts("fast", default_steps=2, prior_overhead_ms=10, prior_step_ms=20, usd_per_image=0.01),

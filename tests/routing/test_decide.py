@@ -315,3 +315,16 @@ class TestShadow:
         one = engine(self.TEXT)
         snapshot = busy(hosted=1)
         assert all(one.decide(AssetRequest("x"), snapshot, i * 0.01).shadow is None for i in range(200))
+
+
+class TestVectors:
+    def test_only_a_chain_that_ends_in_shapes_can_answer(self):
+        decision = decide("default: {model: fast, fallback: [typography_focused]}", vector=True)
+        assert [plan.models for plan in decision.chain] == [("typography_focused",)]
+        refused = decide("default: {stages: [typography_focused, upscale_2x]}", vector=True)
+        assert (refused.chain, refused.refusal) == ((), Outcome.UNSUPPORTED)
+        assert "upscale_2x makes no SVG" in refused.reason
+
+    def test_a_baked_picture_is_no_answer(self):
+        decision = decide("default: {model: fast, raster_fallback: sale.png}", vector=True)
+        assert (decision.raster, decision.refusal) == (None, Outcome.UNSUPPORTED)
