@@ -27,7 +27,23 @@ class Call:
     signature: Hashable = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "signature", _signature(self.arguments, self.rows))
+        object.__setattr__(self, "signature", _Signature(_signature(self.arguments, self.rows)))
+
+
+class _Signature:
+    """Nested tuples that are hashed once, where the call is made: the step that groups calls waits less."""
+
+    __slots__ = ("_hash", "_parts")
+
+    def __init__(self, parts: Hashable) -> None:
+        self._parts = parts
+        self._hash = hash(parts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Signature) and self._parts == other._parts
 
 
 class Merger:
@@ -82,8 +98,7 @@ class _Joined:
 
     @classmethod
     def of(cls, parts: list[torch.Tensor], rows: Sequence[int]) -> "_Joined":
-        tensor = torch.cat([_with_rows(part, count) for part, count in zip(parts, rows, strict=True)])
-        return cls(parts, [part._version for part in parts], tensor)
+        return cls(parts, [part._version for part in parts], _concatenated(parts, rows))
 
     def is_of(self, parts: list[torch.Tensor]) -> bool:
         return (
@@ -103,6 +118,13 @@ def split(output: Any, rows: Sequence[int]) -> list[Any]:
         parts = {key: split(value, rows) for key, value in output.items()}
         return [type(output)(**{key: parts[key][i] for key in parts}) for i in range(len(rows))]
     raise TypeError(f"a denoiser returned {type(output).__name__}, which cannot be split by rows")
+
+
+def _concatenated(parts: list[torch.Tensor], rows: Sequence[int]) -> torch.Tensor:
+    if all(part.ndim == 0 for part in parts) and len(set(rows)) == 1:
+        # Timesteps, at every step: two operations instead of two for each request.
+        return torch.stack(parts).unsqueeze(1).expand(-1, rows[0]).reshape(-1)
+    return torch.cat([_with_rows(part, count) for part, count in zip(parts, rows, strict=True)])
 
 
 def _with_rows(value: torch.Tensor, rows: int) -> torch.Tensor:
