@@ -15,7 +15,8 @@ from audits.coin import paired_difference
 from audits.costs import AssetCost, break_even_usd_per_hour
 from audits.evidence import Criterion, Evidence, Sample
 from audits.fixes import Agreement, Picture, Word, agreement, calibrated, measured, predicted
-from routing.feedback import Interval, wilson
+from audits.statistics import rate as rate_over_prompts
+from routing.feedback import Interval
 
 FORMAT = "atelier-audit-report/1"
 ENOUGH_JUDGED = 10
@@ -94,17 +95,19 @@ def _variant(
 
 
 def _criterion(criterion: Criterion, samples: Sequence[Sample]) -> Document:
-    """A picture that did not come passes nothing."""
-    passed = sum(
-        any(each.criterion == criterion.name and each.passed for each in sample.readings)
-        for sample in samples
-    )
+    """A picture that did not come passes nothing. The interval takes pictures of one prompt for alike."""
+    by_prompt: dict[str, list[float]] = {}
+    for sample in samples:
+        came_through = any(each.criterion == criterion.name and each.passed for each in sample.readings)
+        by_prompt.setdefault(sample.prompt, []).append(float(came_through))
+    passed = int(sum(map(sum, by_prompt.values())))
     ratio = passed / len(samples)
+    interval = rate_over_prompts(by_prompt).interval or Interval(0.0, 1.0)
     return {
         "passed": passed,
         "count": len(samples),
         "ratio": ratio,
-        "interval": asdict(wilson(passed, len(samples))),
+        "interval": asdict(interval),
         "met": ratio >= criterion.required_ratio,
     }
 
