@@ -70,7 +70,8 @@ def read_answer(status: int, body: bytes, trace_id: str | None = None) -> Answer
     if status != 200:
         error = _mapping(_mapping(document).get("error"))
         code = error.get("code") or f"http_{status}"
-        return Answer(str(code), status, str(error.get("message", ""))[:200], trace_id=trace_id)
+        message, route = str(error.get("message", ""))[:200], error.get("route")
+        return Answer(str(code), status, message, trace_id=trace_id, route=route and str(route))
     data = _mapping(document).get("data")
     entries = data if isinstance(data, list) else []
     images = tuple(image for each in entries if isinstance(image := _mapping(each).get("b64_json"), str))

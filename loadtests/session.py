@@ -3,9 +3,10 @@
 import asyncio
 import multiprocessing
 import queue
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -49,7 +50,8 @@ def run_session(
     headers: Mapping[str, str] | None = None,
     progress: Progress = lambda counted, elapsed_s: None,
 ) -> tuple[Tally, float]:
-    """Everything that was counted, and the seconds until the last answer."""
+    """Everything that was counted, and the seconds until the last answer. SIGINT ends the run early and loses
+    nothing."""
     if scenario.processes == 1:
         return asyncio.run(run_share(scenario, target, Share(), headers or {}, progress))
     return _run_processes(scenario, target, dict(headers or {}), progress)
@@ -85,10 +87,16 @@ async def run_share(
                 limits = Limits(max(1, bounds.max_in_flight // share.count), bounds.drain_s)
                 run = run_open_loop(due, exchange, sink, limits, delay_s)
             task = asyncio.create_task(run)
-            while not task.done():
-                await asyncio.wait([task], timeout=_PROGRESS_INTERVAL_S)
-                progress(counted.total, asyncio.get_running_loop().time() - started)
-            elapsed_s = task.result()
+            try:
+                while not task.done():
+                    await asyncio.wait([task], timeout=_PROGRESS_INTERVAL_S)
+                    progress(counted.total, asyncio.get_running_loop().time() - started)
+                elapsed_s = task.result()
+            except asyncio.CancelledError:
+                # Interrupted: what was counted so far is the result, open calls being unfinished.
+                task.cancel()
+                await asyncio.wait([task])
+                elapsed_s = max(0.0, asyncio.get_running_loop().time() - started)
     counted.images.add(checker.checks)
     return counted, elapsed_s
 
@@ -113,7 +121,14 @@ def _run_processes(
     for worker in workers:
         worker.start()
     try:
-        return _collect(messages, len(workers), workers, scenario, start_unix_s, progress)
+        received: _Received = _Received()
+        try:
+            _collect(received, messages, workers, scenario, start_unix_s, progress)
+        except KeyboardInterrupt:
+            for worker in workers:
+                worker.terminate()
+            _collect(received, messages, workers, scenario, start_unix_s, lambda counted, elapsed_s: None)
+        return received.total()
     finally:
         for worker in workers:
             worker.join(timeout=1)
@@ -127,17 +142,43 @@ def _work(
     def report(counted: Group, elapsed_s: float) -> None:
         messages.put((share.index, "progress", counted))
 
-    result = asyncio.run(run_share(scenario, target, share, headers, report))
-    messages.put((share.index, "done", result))
+    async def run() -> tuple[Tally, float]:
+        # Ctrl-C reaches the whole process group; when to stop is the parent's to say, by SIGTERM.
+        this = asyncio.current_task()
+        assert this is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+        return await run_share(scenario, target, share, headers, report)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    messages.put((share.index, "done", asyncio.run(run())))
+
+
+@dataclass(slots=True)
+class _Received:
+    """What the processes have told, by their number."""
+
+    latest: dict[int, Group] = field(default_factory=dict)
+    finished: dict[int, tuple[Tally, float]] = field(default_factory=dict)
+
+    def total(self) -> tuple[Tally, float]:
+        total = Tally()
+        for index in sorted(self.finished):
+            total.add(self.finished[index][0])
+        return total, max(elapsed_s for _, elapsed_s in self.finished.values())
 
 
 def _collect(
-    messages: Any, count: int, workers: list[Any], scenario: Scenario, start_unix_s: float, progress: Progress
-) -> tuple[Tally, float]:
-    latest: dict[int, Group] = {}
-    finished: dict[int, tuple[Tally, float]] = {}
+    received: _Received,
+    messages: Any,
+    workers: list[Any],
+    scenario: Scenario,
+    start_unix_s: float,
+    progress: Progress,
+) -> None:
+    """Until every process has told its result."""
+    latest, finished = received.latest, received.finished
     patience_s = scenario.duration_s + scenario.bounds.timeout_s + scenario.bounds.drain_s + _GRACE_S
-    while len(finished) < count:
+    while len(finished) < len(workers):
         try:
             index, kind, payload = messages.get(timeout=1.0)
         except queue.Empty:
@@ -150,10 +191,6 @@ def _collect(
         else:
             latest[index] = payload
             progress(_sum_groups(latest), time.time() - start_unix_s)
-    total = Tally()
-    for index in sorted(finished):
-        total.add(finished[index][0])
-    return total, max(elapsed_s for _, elapsed_s in finished.values())
 
 
 def _sum_groups(groups: Mapping[int, Group]) -> Group:

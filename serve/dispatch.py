@@ -67,6 +67,7 @@ class Dispatcher:
                 raise _refused(decision)
             outcomes = await self._limited(job, decision, on_partial)
         except ApiError as error:
+            error.route = decision.route
             missed_ms = None if error.own_limit else decision.budget_ms
             self._observer.refused(decision.route, error.code, _elapsed_ms(job), error.costs_usd, missed_ms)
             raise

@@ -38,7 +38,7 @@ OUTCOMES: Mapping[Outcome, HttpError] = {
 class ApiError(Exception):
     """What a caller is told. `code` is stable; `param` names the offending field. `costs_usd` is what was
     spent by model before it came to this; callers are not told. `own_limit`: a limit of the caller's route or
-    tenant was reached, nothing here was short."""
+    tenant was reached, nothing here was short. `route` is where the request had come, if it had."""
 
     status: int
     code: str
@@ -48,6 +48,7 @@ class ApiError(Exception):
     headers: dict[str, str] = field(default_factory=dict)
     costs_usd: dict[str, float] = field(default_factory=dict)
     own_limit: bool = False
+    route: str | None = None
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.message}"
@@ -56,14 +57,8 @@ class ApiError(Exception):
         self.costs_usd[model] = self.costs_usd.get(model, 0.0) + cost_usd
 
     def body(self) -> dict[str, dict[str, str | None]]:
-        return {
-            "error": {
-                "message": self.message,
-                "type": self.type,
-                "code": self.code,
-                "param": self.param,
-            }
-        }
+        told = {"message": self.message, "type": self.type, "code": self.code, "param": self.param}
+        return {"error": told if self.route is None else {**told, "route": self.route}}
 
 
 def bad_request(code: str, message: str, param: str | None = None) -> ApiError:

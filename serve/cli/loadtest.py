@@ -1,6 +1,7 @@
 """`atelier loadtest` and `atelier loadtest-report`: load on a running endpoint, judged by objectives.
 
-Exit status: 0 when every objective is met, 1 when one is missed, 2 for a wrong command line.
+Exit status: 0 when every objective is met, 1 when one is missed, 2 for a wrong command line,
+130 when interrupted.
 """
 
 import json
@@ -89,12 +90,13 @@ def loadtest(
         counted, elapsed_s = _run(scenario, target, _headers(api_key_file))
     except (ScenarioError, WorkerDied) as error:
         raise click.UsageError(str(error)) from None
+    interrupted = _is_cut_short(scenario, counted, elapsed_s)
     verdicts = judge(scenario.parsed_objectives(), counted)
     facts = RunFacts(
         target=target.base_url,
         name=scenario.name,
         started_unix_s=started_unix_s,
-        schedule_s=scenario.duration_s,
+        schedule_s=elapsed_s if interrupted else scenario.duration_s,
         elapsed_s=elapsed_s,
         seed=scenario.seed,
         processes=scenario.processes,
@@ -105,8 +107,17 @@ def loadtest(
         json_path.write_text(json.dumps(summary, indent=1) + "\n")
     if html_path is not None:
         html_path.write_text(report_page(summary, baseline))
+    if interrupted:
+        Console(stderr=True).print(f"Interrupted after {elapsed_s:.0f} s: this is what was counted.")
+        raise click.exceptions.Exit(130)
     if not all(verdict.met for verdict in verdicts):
         raise click.exceptions.Exit(1)
+
+
+def _is_cut_short(scenario: Scenario, counted: Tally, elapsed_s: float) -> bool:
+    if scenario.closed_loop is not None:
+        return elapsed_s < scenario.duration_s and counted.total.offered < scenario.bounds.max_requests
+    return counted.total.offered < len(scenario.times())
 
 
 @click.command(name="loadtest-report")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
+from loadtests.session import run_session
 from serve.cli.loadtest import loadtest, loadtest_report
 from tests.loadtests.server import error, images_endpoint, success
 
@@ -145,3 +147,27 @@ def test_what_is_no_saved_run_is_refused(text, tmp_path):
     result = CliRunner().invoke(loadtest_report, [str(path), str(tmp_path / "x.html")])
     assert result.exit_code == 2
     assert "run.json" in result.output
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_what_was_counted_before_ctrl_c_is_not_lost(url, tmp_path, monkeypatch, processes):
+    path = tmp_path / "run.json"
+
+    def interrupted_session(scenario, target, *, headers, progress):
+        sent = []
+
+        def progress_until(counted, elapsed_s):
+            if counted.offered >= 20 and not sent:
+                sent.append(True)
+                signal.raise_signal(signal.SIGINT)
+
+        return run_session(scenario, target, headers=headers, progress=progress_until)
+
+    monkeypatch.setattr("serve.cli.loadtest.run_session", interrupted_session)
+    load = ("--rate", "40", "--duration", "60", "--spacing", "even", "--processes", processes)
+    result = invoke(url, *load, "--json", str(path))
+    assert result.exit_code == 130, result.output
+    summary = json.loads(path.read_text())
+    assert 20 <= summary["total"]["offered"] < 400
+    assert summary["total"]["outcomes"]["ok"] >= 10
+    assert summary["run"]["schedule_s"] < 30

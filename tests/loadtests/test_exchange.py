@@ -1,5 +1,6 @@
 """Over real sockets on loopback, with tiny counts."""
 
+import json
 import re
 
 import numpy as np
@@ -96,3 +97,9 @@ def test_fields_missing_from_the_receipt_are_no_error():
     assert (answer.route, answer.attempts, answer.budget_ms) == (None, 1, None)
     assert read_answer(200, b'{"data": [{"b64_json": "AA=="}], "atelier": {"route": "r"}}').route == "r"
     assert receipt()["route"] == "badges"
+
+
+def test_a_refusal_counts_for_the_route_it_names():
+    body = json.dumps({"error": {"code": "refused_capacity", "message": "busy", "route": "badges"}}).encode()
+    assert read_answer(429, body).route == "badges"
+    assert read_answer(429, b'{"error": {"code": "x"}}').route is None
