@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from audits.coin import paired_difference
 from audits.costs import AssetCost, break_even_usd_per_hour
 from audits.evidence import Criterion, Evidence, Sample
 from audits.fixes import Agreement, Picture, Word, agreement, calibrated, measured, predicted
-from audits.statistics import rate as rate_over_prompts
-from routing.feedback import Interval
+from audits.statistics import compare, holm, rate
+from routing.feedback import Interval, wilson
 
 FORMAT = "atelier-audit-report/1"
 ENOUGH_JUDGED = 10
 """From so many judged pictures of a variant on, its own measured fix rate counts rather than a calibrated
 one."""
+ALPHA = 0.05
 _RESAMPLES = 2000
 
 Words = Mapping[str, Sequence[Word]]
@@ -74,7 +74,7 @@ def _variant(
     evidence: Evidence,
 ) -> Document:
     latencies = [each.latency_ms for each in samples if each.latency_ms is not None]
-    rate = evidence.rates.staff_usd_per_hour
+    staff = evidence.rates.staff_usd_per_hour
     answered = [each for each in samples if each.models]
     return {
         "name": name,
@@ -88,26 +88,25 @@ def _variant(
         "gpu_s": statistics.fmean(each.gpu_s for each in samples),
         "image_usd": cost.image_usd,
         "fixes": fixes,
-        "cost_usd": cost.usd(rate),
-        "cost_interval_usd": asdict(cost.interval_usd(rate)),
+        "cost_usd": cost.usd(staff),
+        "cost_interval_usd": asdict(cost.interval_usd(staff)),
         "fix_minutes": cost.fix_minutes,
     }
 
 
 def _criterion(criterion: Criterion, samples: Sequence[Sample]) -> Document:
-    """A picture that did not come passes nothing. The interval takes pictures of one prompt for alike."""
+    """A picture that did not come passes nothing."""
     by_prompt: dict[str, list[float]] = {}
     for sample in samples:
-        came_through = any(each.criterion == criterion.name and each.passed for each in sample.readings)
-        by_prompt.setdefault(sample.prompt, []).append(float(came_through))
+        passes = any(each.criterion == criterion.name and each.passed for each in sample.readings)
+        by_prompt.setdefault(sample.prompt, []).append(float(passes))
     passed = int(sum(map(sum, by_prompt.values())))
     ratio = passed / len(samples)
-    interval = rate_over_prompts(by_prompt).interval or Interval(0.0, 1.0)
     return {
         "passed": passed,
         "count": len(samples),
         "ratio": ratio,
-        "interval": asdict(interval),
+        "interval": asdict(rate(by_prompt).interval or wilson(passed, len(samples))),
         "met": ratio >= criterion.required_ratio,
     }
 
@@ -154,34 +153,42 @@ def _comparisons(
     evidence: Evidence, asset: str, costs: Mapping[str, AssetCost], words: Words
 ) -> list[Document]:
     """Each pair of variants on the questions that both answered, by the share of pictures that need a fix.
-    The intervals are made wider for the number of pairs, so that all hold together with 95%."""
-    pairs = list(combinations(evidence.variants(asset), 2))
-    found = []
-    for one, other in pairs:
-        needs = [
-            {each.question: _picture(each, words) for each in evidence.of(asset, name)}
-            for name in (one, other)
-        ]
-        differences = [
-            float(_fix(needs[0][question])) - float(_fix(needs[1][question]))
-            for question in needs[0]
-            if question in needs[1]
-        ]
-        more, less = differences.count(1.0), differences.count(-1.0)
-        interval = paired_difference(more, less, len(differences), 0.05 / len(pairs))
-        better = other if interval.low > 0 else one if interval.high < 0 else None
-        found.append(
-            {
-                "one": one,
-                "other": other,
-                "questions": len(differences),
-                "difference": statistics.fmean(differences) if differences else None,
-                "interval": asdict(interval),
-                "better": better,
-                "break_even_usd_per_hour": break_even_usd_per_hour(costs[one], costs[other]),
-            }
-        )
-    return found
+    One is better where the test over prompts still says so after Holm's correction for the number of
+    pairs."""
+    needs = {
+        name: {each.question: (each.prompt, _fix(_picture(each, words))) for each in evidence.of(asset, name)}
+        for name in evidence.variants(asset)
+    }
+    pairs = [pair for pair in combinations(needs, 2) if needs[pair[0]].keys() & needs[pair[1]].keys()]
+    found = [compare(*_common(needs[one], needs[other]), (one, other)) for one, other in pairs]
+    corrected = holm([each.p_value for each in found])
+    return [
+        {
+            "one": each.one,
+            "other": each.other,
+            "prompts": each.prompts,
+            "difference": each.difference,
+            "interval": asdict(each.interval or Interval(-1.0, 1.0)),
+            "p_value": chance,
+            "better": (each.other if each.difference > 0 else each.one) if chance <= ALPHA else None,
+            "break_even_usd_per_hour": break_even_usd_per_hour(costs[each.one], costs[each.other]),
+        }
+        for each, chance in zip(found, corrected, strict=True)
+    ]
+
+
+Needs = Mapping[str, tuple[str, bool]]
+
+
+def _common(one: Needs, other: Needs) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """By prompt, in the same order of questions on both sides."""
+    sides: tuple[dict[str, list[float]], dict[str, list[float]]] = ({}, {})
+    for question in one:
+        if question in other:
+            for side, needs in zip(sides, (one, other), strict=True):
+                prompt, fix = needs[question]
+                side.setdefault(prompt, []).append(float(fix))
+    return sides
 
 
 def _fix(picture: Picture) -> bool:

@@ -190,7 +190,7 @@ def _comparisons(asset: Document) -> str:
         cost = f"; they cost the same at {usd(even)} an hour" if even is not None and 1 <= even < 1000 else ""
         items.append(
             f"<li>{words}<small>{_points(100 * each['difference'])} points ({_points(low)} to "
-            f"{_points(high)}) over {plural(each['questions'], 'question')}{cost}</small></li>"
+            f"{_points(high)}) over {plural(each['prompts'], 'prompt')}{cost}</small></li>"
         )
     return f"<h3>Against each other</h3><ul class='plain'>{''.join(items)}</ul>"
 
@@ -249,13 +249,15 @@ def _production(summary: Document) -> str:
 
 
 _METHOD = (
-    "Every variant answered the same prompts with the same seeds. A picture needs a fix when it misses a "
-    "threshold (predicted), or when at least half of those who judged it say so (measured); where few "
-    "were judged, what people said of others that passed and failed turns one into the other "
-    "(calibrated). Shares have Wilson's 95% intervals, p95 a bootstrap one. Two variants are told apart "
-    "on questions that both answered, by an exact sign test at 5% shared among the pairs of an asset "
-    "type. An accepted asset costs its picture and its share of fixes, at {staff} an hour of staff, {gpu} "
-    "an hour of GPU, and {minutes:g} minutes a fix where nobody timed one."
+    "Every variant answered the same prompts with the same seeds. A picture needs a fix when what is seen "
+    "in it misses a threshold (predicted), or when at least half of those who judged it say so "
+    "(measured); where few were judged, what people said of others that passed and failed turns one into "
+    "the other (calibrated). Shares that pass have Wilson's 95% intervals at the effective number of "
+    "pictures, as those of one prompt are alike; fix rates have Wilson's over pictures, p95 a bootstrap "
+    "one. Two variants are told apart over prompts that both answered, by flipping signs at random with "
+    "Holm's correction for the pairs of an asset type, at 5%; differences have bootstrap-t intervals. An "
+    "accepted asset costs its picture and its share of fixes, at {staff} an hour of staff, {gpu} an hour "
+    "of GPU, and {minutes:g} minutes a fix where nobody timed one."
 )
 
 

@@ -7,6 +7,7 @@ import pytest
 from audits.evidence import Reading
 from audits.fixes import Word
 from audits.summary import summarize
+from routing.feedback import wilson
 from tests.audits.evidence import MODELS, made_up_evidence
 
 QUESTIONS = 12
@@ -30,10 +31,11 @@ def test_the_document_is_json_and_counts_what_passed(evidence):
     assert json.loads(json.dumps(document)) == document
     found = variant(document, "ui-badge", "creative + typeset")
     assert found["models"] == list(MODELS["creative + typeset"])
-    assert found["criteria"]["legible"] == {
-        "passed": 8, "count": 12, "ratio": 8 / 12, "met": False,
-        "interval": {"low": pytest.approx(0.3798, abs=1e-3), "high": pytest.approx(0.8672, abs=1e-3)},
-    }  # fmt: skip
+    legible = found["criteria"]["legible"]
+    assert (legible["passed"], legible["count"], legible["met"]) == (8, 12, False)
+    # 4 of 12 prompts miss: at least as wide as Wilson's interval over independent pictures.
+    assert legible["interval"]["low"] <= wilson(8, 12).low < 8 / 12 < wilson(8, 12).high
+    assert wilson(8, 12).high <= legible["interval"]["high"] <= 1
     assert found["criteria"]["size"]["met"]
     assert found["latency"]["p50_ms"] == pytest.approx(980 * 1.275)
     interval = found["latency"]["p95_interval_ms"]
@@ -87,7 +89,7 @@ def test_a_winner_is_shown_only_where_there_is_one(evidence):
     }
     assert compared["typesetter", "creative"]["better"] == "typesetter"
     assert compared["typesetter", "creative"]["difference"] == -1.0
-    # 4 of 12 that need a fix against none: too few to tell at a third of 5%.
+    # 4 of 12 that need a fix against none: too few to tell.
     assert compared["typesetter", "creative + typeset"]["better"] is None
 
 
@@ -97,15 +99,15 @@ def test_one_question_shows_no_winner(tmp_path):
 
 
 def test_equal_variants_are_told_apart_as_rarely_as_promised(tmp_path):
-    """Two that both need a fix in 30% of 40 pictures, judged 200 times."""
+    """Two that both need a fix in 30% of 40 pictures, judged 40 times."""
     base = made_up_evidence(tmp_path, 12)
     ids = [each for each in base.of("icon") if each.variant != "creative"]
     chance, wrong = random.Random(5), 0
-    for _ in range(200):
+    for _ in range(40):
         words = {each.id: [Word(chance.random() < 0.3, 1.0)] for each in ids}
         compared = asset(summarize(base, words), "icon")["comparisons"]
         wrong += (
             next(each for each in compared if "creative" not in (each["one"], each["other"]))["better"]
             is not None
         )
-    assert wrong <= 10
+    assert wrong <= 5
