@@ -168,13 +168,20 @@ def _comparisons(
             "other": each.other,
             "prompts": each.prompts,
             "difference": each.difference,
-            "interval": asdict(each.interval or Interval(-1.0, 1.0)),
+            "interval": asdict(_of_shares(each.interval)),
             "p_value": chance,
             "better": (each.other if each.difference > 0 else each.one) if chance <= ALPHA else None,
             "break_even_usd_per_hour": break_even_usd_per_hour(costs[each.one], costs[each.other]),
         }
         for each, chance in zip(found, corrected, strict=True)
     ]
+
+
+def _of_shares(interval: Interval | None) -> Interval:
+    """No two shares are further apart than 1, however little a few prompts say."""
+    if interval is None:
+        return Interval(-1.0, 1.0)
+    return Interval(max(-1.0, interval.low), min(1.0, interval.high))
 
 
 Needs = Mapping[str, tuple[str, bool]]

@@ -181,6 +181,8 @@ def _comparisons(asset: Document) -> str:
         if each["difference"] is None:
             continue
         low, high = 100 * each["interval"]["low"], 100 * each["interval"]["high"]
+        # Prompts that all say the same leave a bootstrap nothing to draw from.
+        spread = f" ({_points(low)} to {_points(high)})" if high > low else ""
         pair = f"{escape(each['one'])} and {escape(each['other'])}"
         words = f"no difference is shown between {pair}"
         if each["better"] is not None:
@@ -189,8 +191,8 @@ def _comparisons(asset: Document) -> str:
         even = each["break_even_usd_per_hour"]
         cost = f"; they cost the same at {usd(even)} an hour" if even is not None and 1 <= even < 1000 else ""
         items.append(
-            f"<li>{words}<small>{_points(100 * each['difference'])} points ({_points(low)} to "
-            f"{_points(high)}) over {plural(each['prompts'], 'prompt')}{cost}</small></li>"
+            f"<li>{words}<small>{_points(100 * each['difference'])} points{spread} over "
+            f"{plural(each['prompts'], 'prompt')}, p {each['p_value']:.2g}{cost}</small></li>"
         )
     return f"<h3>Against each other</h3><ul class='plain'>{''.join(items)}</ul>"
 
