@@ -54,7 +54,8 @@ train-denoiser: $(VENV)/.installed-dev ## Train the denoiser of interface art ag
 	@$(BIN)/python -m models.upscaler_training.train_denoiser
 	@$(BIN)/python -m models.upscaler_training.export_denoiser
 
-gallery: $(VENV)/.installed-dev ## Draw the contact sheet of the embedded model
+gallery: $(VENV)/.installed-dev ## Draw the contact sheets: the specialists, the embedded model
+	@$(BIN)/python -m models.gallery
 	@$(BIN)/python -m models.training.gallery
 
 clean: ## Remove the virtual environment and what was built
