@@ -75,7 +75,8 @@ class Dispatcher:
             images=tuple(outcome.image for outcome in outcomes),
             receipt=receipt(job.request_id, decision, outcomes, _elapsed_ms(job)),
         )
-        self._fleet.answered(answer.receipt.total_ms - answer.receipt.queue_ms - answer.receipt.run_ms)
+        if not any(outcome.failures or outcome.was_reused for outcome in outcomes):
+            self._fleet.answered(answer.receipt.total_ms - answer.receipt.queue_ms - answer.receipt.run_ms)
         self._delivered.add(job.request_id, decision)
         self.shadows.start(job, decision)
         self._observer.finished(answer.receipt)

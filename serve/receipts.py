@@ -55,6 +55,11 @@ class ImageOutcome:
         return "+".join(self.plan.models) if self.plan else RASTER
 
     @property
+    def was_reused(self) -> bool:
+        """Whether it was made for another request."""
+        return self.cache in (CacheState.HIT, CacheState.SHARED)
+
+    @property
     def substituted(self) -> bool:
         """Whether something other than what was asked of the route was delivered."""
         return self.plan is None or self.plan.rung > self.asked_rung or not self.is_first_choice
