@@ -18,7 +18,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 # Dependencies before the code: a change of the code does not install torch again.
 RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 extras = p['optional-dependencies']; \
-print(*p['dependencies'], *extras['models'], *extras['audits'], *extras['s3'], sep='\n')" > requirements.txt \
+print(*p['dependencies'], *extras['models'], *extras['audits'], sep='\n')" > requirements.txt \
  && pip install --constraint constraints.txt --extra-index-url "${TORCH_INDEX_URL}" --requirement requirements.txt
 COPY serve ./serve
 COPY deployments ./deployments
