@@ -37,7 +37,7 @@ class EchoSpec(BaseSpec):
     kind: Literal["echo"]
     latency_ms: Annotated[float, Field(ge=0)] = 0.0
     concurrency: Annotated[int, Field(ge=0)] = 0
-    capability: Literal["generate", "upscale", "typeset"] = "generate"
+    capability: Literal["generate", "edit", "upscale", "typeset"] = "generate"
     scale: Annotated[int, Field(ge=1, le=8)] = 1
     default_width: int = 64
     default_height: int = 64

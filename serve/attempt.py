@@ -186,6 +186,7 @@ def _request(
         negative_prompt=job.negative_prompt,
         image=pixels,
         mask=job.mask,
+        strength=job.strength,
         lora=job.lora,
         deterministic=work.deterministic,
         priority=Priority(job.asset.priority),

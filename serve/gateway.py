@@ -18,10 +18,11 @@ from routing.limits import LimitLedger
 from serve.api.batch_files import FILES_PATH, batch_files_router
 from serve.api.batches import batches_router
 from serve.api.catalog import catalog_router
+from serve.api.edits import edits_router
 from serve.api.feedback import feedback_router
 from serve.api.fleet import fleet_router
 from serve.api.health import health_router
-from serve.api.images import images_router
+from serve.api.images import Desk, images_router
 from serve.api.policy import policy_router
 from serve.attainment import Attainment
 from serve.batches.desk import BatchDesk
@@ -82,9 +83,11 @@ class Gateway:
             Reuse(config.cache, facts, self._fleet),
         )
         self._batches = self._batch_desk() if config.batches.folder else None
+        desk = Desk(self.dispatcher, self._files, config.limits, config.files.public_base_url)
         self.app: FastAPI = build_http(
             [
-                images_router(self.dispatcher, self._files, config.limits, config.files.public_base_url),
+                images_router(desk),
+                edits_router(desk, facts),
                 catalog_router(config.models, self._policies),
                 policy_router(self._policies),
                 fleet_router(self._fleet, self._observer),

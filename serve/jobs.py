@@ -39,6 +39,7 @@ class ImageJob:
     guidance_scale: float | None = None
     negative_prompt: str = ""
     lora: str | None = None
+    strength: float | None = None
     partial_images: int = 0
     seed_given: bool = True
     cache: CacheUse = CacheUse.REUSE

@@ -93,6 +93,7 @@ class Reuse:
             "deterministic": decision.deterministic,
             "guidance_scale": job.guidance_scale,
             "lora": job.lora,
+            "strength": job.strength,
             "options": dict(job.options),
             "encoding": [job.encoding.format, job.encoding.quality, job.encoding.transparent],
             "image": _pixels(job.image),

@@ -25,6 +25,7 @@ class AtelierOptions(Wire):
     deterministic: bool | None = None
     labels: dict[str, str] = Field(default_factory=dict, max_length=16)
     lora: str | None = None
+    strength: Annotated[float, Field(gt=0, le=1)] | None = None
     priority: Literal["interactive", "batch"] = "interactive"
     layout: dict[str, Any] | None = None
 
@@ -48,6 +49,19 @@ class ImageGenerationRequest(Wire):
     stream: bool | None = None
     partial_images: Annotated[int, Field(ge=0, le=3)] | None = None
     atelier: AtelierOptions = AtelierOptions()
+
+
+class ImageEditRequest(ImageGenerationRequest):
+    """POST /v1/images/edits, without its files. `input_fidelity` is accepted and changes nothing: how much of
+    the picture stays is `atelier.strength`."""
+
+    input_fidelity: Literal["high", "low"] | None = None
+
+
+class ImageVariationRequest(ImageGenerationRequest):
+    """POST /v1/images/variations, without its file. There is nothing to say of the picture, but one may."""
+
+    prompt: str = ""
 
 
 class FeedbackRequest(Wire):

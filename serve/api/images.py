@@ -5,7 +5,7 @@ import base64
 import re
 import secrets
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -19,37 +19,55 @@ from serve.dispatch import Dispatcher
 from serve.errors import ApiError, bad_request
 from serve.files import ImageFiles
 from serve.jobs import Answer, CacheUse, ImageJob
-from serve.schemas import ErrorBody, ImageData, ImageGenerationRequest, ImagesResponse
+from serve.schemas import ErrorBody, ImageData, ImageGenerationRequest, ImagesResponse, ImageVariationRequest
 
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
-_ERRORS: dict[int | str, dict[str, Any]] = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorBody} for status in (400, 404, 413, 429, 500, 503, 504)
 }
 
 
-def images_router(
-    dispatcher: Dispatcher, files: ImageFiles, limits: Limits, public_base_url: str | None
-) -> APIRouter:
-    router = APIRouter(tags=["images"])
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every endpoint that answers with images shares."""
 
-    @router.post(
-        "/v1/images/generations", response_model=ImagesResponse, responses=_ERRORS, summary="Create images"
-    )
-    async def generate(body: ImageGenerationRequest, request: Request) -> Response:
-        job = job_from(body, limits, request.state.request_id, request.state.arrived_s, request.state.tenant)
-        job = replace(job, cache=CacheUse.of(request.headers.get("cache-control", "")))
+    dispatcher: Dispatcher
+    files: ImageFiles
+    limits: Limits
+    public_base_url: str | None
+
+    def job(self, body: ImageGenerationRequest, request: Request) -> ImageJob:
+        """Raises ApiError naming the field that is wrong."""
+        state = request.state
+        job = job_from(body, self.limits, state.request_id, state.arrived_s, state.tenant)
+        return replace(job, cache=CacheUse.of(request.headers.get("cache-control", "")))
+
+    async def answer(
+        self, request: Request, body: ImageGenerationRequest, job: ImageJob, events: str
+    ) -> Response:
+        """Raises ApiError. `events` is what the events of a stream are named after."""
         if body.stream:
-            return await stream(dispatcher, job, body.quality or "auto")
-        answer = await dispatcher.dispatch(job)
+            return await stream(self.dispatcher, job, body.quality or "auto", events)
+        answer = await self.dispatcher.dispatch(job)
         with telemetry.tracer.start_as_current_span(telemetry.SPAN_RESPOND):
-            base_url = public_base_url or str(request.base_url).rstrip("/")
-            response = await images_response(answer, job.encoding, body.response_format, files, base_url)
+            base_url = self.public_base_url or str(request.base_url).rstrip("/")
+            response = await images_response(answer, job.encoding, body.response_format, self.files, base_url)
             content = response.model_dump_json(exclude_none=False)
         return Response(content, media_type="application/json", headers=_headers(answer))
 
+
+def images_router(desk: Desk) -> APIRouter:
+    router = APIRouter(tags=["images"])
+
+    @router.post(
+        "/v1/images/generations", response_model=ImagesResponse, responses=ERRORS, summary="Create images"
+    )
+    async def generate(body: ImageGenerationRequest, request: Request) -> Response:
+        return await desk.answer(request, body, desk.job(body, request), "image_generation")
+
     @router.get("/v1/images/files/{name}", response_class=Response, summary="An image answered by URL")
     async def file(name: str) -> Response:
-        stored = await asyncio.to_thread(files.get, name, time.time())
+        stored = await asyncio.to_thread(desk.files.get, name, time.time())
         if stored is None:
             raise ApiError(404, "file_not_found", "this image does not exist or has expired")
         headers = {"cache-control": "private, immutable, max-age=3600", "x-content-type-options": "nosniff"}
@@ -67,7 +85,7 @@ def job_from(
 ) -> ImageJob:
     """The checked job. Raises ApiError naming the field that is wrong."""
     options = body.atelier
-    prompt = _prompt(body.prompt, limits)
+    prompt = _prompt(body, limits)
     n = _count(body.n, limits)
     width, height = _size(body.size, limits)
     seed = options.seed if options.seed is not None else secrets.randbits(32)
@@ -97,14 +115,16 @@ def job_from(
         guidance_scale=options.guidance_scale,
         negative_prompt=options.negative_prompt or "",
         lora=options.lora,
+        strength=options.strength,
         partial_images=_previews(body, n),
         seed_given=options.seed is not None,
         options={} if options.layout is None else {"layout": options.layout},
     )
 
 
-def _prompt(prompt: str, limits: Limits) -> str:
-    if not prompt.strip():
+def _prompt(body: ImageGenerationRequest, limits: Limits) -> str:
+    prompt = body.prompt
+    if not prompt.strip() and not isinstance(body, ImageVariationRequest):
         raise bad_request("empty_prompt", "prompt is empty: say what the image should show", "prompt")
     if len(prompt) > limits.max_prompt_chars:
         raise bad_request(

@@ -21,8 +21,11 @@ from serve.jobs import Answer, ImageJob
 Event = PartialImage | Answer | ApiError
 
 
-async def stream(dispatcher: Dispatcher, job: ImageJob, quality: str) -> StreamingResponse:
-    """Raises ApiError if the job fails before anything could be shown."""
+async def stream(
+    dispatcher: Dispatcher, job: ImageJob, quality: str, named: str = "image_generation"
+) -> StreamingResponse:
+    """Events are `named` image_generation or image_edit. Raises ApiError if the job fails before anything
+    could be shown."""
     events: asyncio.Queue[Event] = asyncio.Queue()
     work = asyncio.create_task(_work(dispatcher, job, events))
     try:
@@ -33,7 +36,7 @@ async def stream(dispatcher: Dispatcher, job: ImageJob, quality: str) -> Streami
     if isinstance(first, ApiError):
         raise first
     return StreamingResponse(
-        _lines(first, events, work, job, quality),
+        _lines(first, events, work, job, quality, named),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
@@ -50,17 +53,22 @@ async def _work(dispatcher: Dispatcher, job: ImageJob, events: asyncio.Queue[Eve
 
 
 async def _lines(
-    event: Event, events: asyncio.Queue[Event], work: asyncio.Task[None], job: ImageJob, quality: str
+    event: Event,
+    events: asyncio.Queue[Event],
+    work: asyncio.Task[None],
+    job: ImageJob,
+    quality: str,
+    named: str,
 ) -> AsyncIterator[str]:
     """Closing it, as a disconnect does, cancels the work."""
     try:
         while isinstance(event, PartialImage):
-            yield _line("image_generation.partial_image", _partial(event, job, quality))
+            yield _line(f"{named}.partial_image", _partial(event, job, quality))
             event = await events.get()
         if isinstance(event, ApiError):
             yield _line("error", event.body())
         else:
-            yield _line("image_generation.completed", _completed(event, job, quality))
+            yield _line(f"{named}.completed", _completed(event, job, quality))
     finally:
         work.cancel()
 

@@ -149,8 +149,18 @@ def test_what_is_no_saved_run_is_refused(text, tmp_path):
     assert "run.json" in result.output
 
 
+@pytest.fixture
+def listening_to_ctrl_c():
+    """A test that a shell runs in the background inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_what_was_counted_before_ctrl_c_is_not_lost(url, tmp_path, monkeypatch, processes):
+def test_what_was_counted_before_ctrl_c_is_not_lost(
+    url, tmp_path, monkeypatch, listening_to_ctrl_c, processes
+):
     path = tmp_path / "run.json"
 
     def interrupted_session(scenario, target, *, headers, progress):

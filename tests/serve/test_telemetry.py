@@ -22,13 +22,14 @@ def test_a_router_and_a_replica_call_the_same_thing_the_same() -> None:
     assert {name: theirs[name] for name in shared} == {name: NAMES[name] for name in shared}
 
 
-YES_OR_NO = {"METRIC_POLICY_STALE", "METRIC_BREAKER_OPEN"}  # gauges that are 0 or 1
+# Gauges of what has no unit: 0 or 1, or a number of things.
+COUNTS = {"METRIC_POLICY_STALE", "METRIC_BREAKER_OPEN", "METRIC_BATCH_LINES"}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("METRIC_")])
 def test_a_metric_s_name_says_its_unit(name: str) -> None:
     assert NAMES[name].startswith("atelier_")
-    assert NAMES[name].endswith(UNITS) or name in YES_OR_NO
+    assert NAMES[name].endswith(UNITS) or name in COUNTS
 
 
 @pytest.mark.parametrize("boundaries", [telemetry.DURATION_BOUNDARIES_MS, telemetry.RATIO_BOUNDARIES])
