@@ -1,7 +1,7 @@
 """Checks image files that strangers sent, and decodes those that pass.
 
-The type comes from the content, never from a name or a header. What the container says (image_containers.py)
-is checked before a decoder allocates pixels. Knows nothing of HTTP.
+The type comes from the content, never from a name or a header. What the container says (containers/) is
+checked before a decoder allocates pixels. Knows nothing of HTTP.
 """
 
 import io
@@ -11,8 +11,9 @@ import zlib
 import numpy as np
 from PIL import Image, ImageOps
 
+from deployments.containers.checked import Checked, Refused, UploadLimits
+from deployments.containers.reading import read_container
 from deployments.errors import InvalidRequest
-from deployments.image_containers import Checked, Refused, UploadLimits, read_container
 from deployments.types import Mask, Pixels
 
 __all__ = ["Checked", "UploadLimits", "check", "decode_image", "decode_mask"]
@@ -20,14 +21,7 @@ __all__ = ["Checked", "UploadLimits", "check", "decode_image", "decode_mask"]
 
 def decode_image(data: bytes, param: str = "image", limits: UploadLimits | None = None) -> Pixels:
     """RGB or RGBA pixels, turned upright as EXIF says. Raises InvalidRequest naming `param`."""
-    checked = check(data, param, limits)
-    try:
-        with Image.open(io.BytesIO(checked.decodable), formats=[checked.format.value.upper()]) as image:
-            upright = ImageOps.exif_transpose(image)
-            has_alpha = "A" in upright.getbands() or "transparency" in upright.info
-            return np.array(upright.convert("RGBA" if has_alpha else "RGB"))
-    except Exception:  # A decoder fed by strangers raises whatever it likes; all of it means the same.
-        raise InvalidRequest(f"{param} is damaged: its pixels cannot be decoded", param) from None
+    return _decoded(check(data, param, limits), param)
 
 
 def decode_mask(
@@ -37,12 +31,13 @@ def decode_mask(
 
     Raises InvalidRequest for a file without transparency, or of another size than the image.
     """
-    pixels = decode_image(data, param, limits)
-    if pixels.shape[:2] != (height, width):
-        found = f"{pixels.shape[1]}x{pixels.shape[0]}"
+    checked = check(data, param, limits)
+    if (checked.width, checked.height) != (width, height):
+        found = f"{checked.width}x{checked.height}"
         raise InvalidRequest(
             f"{param} is {found}, but the image is {width}x{height}: send equal sizes", param
         )
+    pixels = _decoded(checked, param)
     if pixels.shape[2] == 3:
         raise InvalidRequest(f"{param} has no transparency: make transparent what is to change", param)
     return 255 - pixels[..., 3]
@@ -59,3 +54,17 @@ def check(data: bytes, param: str = "image", limits: UploadLimits | None = None)
         raise InvalidRequest(f"{param} {refused}", param) from None
     except (struct.error, IndexError, zlib.error):
         raise InvalidRequest(f"{param} is damaged or cut off", param) from None
+
+
+def _decoded(checked: Checked, param: str) -> Pixels:
+    try:
+        with Image.open(io.BytesIO(checked.decodable), formats=[checked.format.value.upper()]) as image:
+            if image.size != (checked.width, checked.height):
+                raise ValueError("the decoder reads another size than was checked")
+            upright = ImageOps.exif_transpose(image)
+            has_alpha = "A" in upright.getbands() or "transparency" in upright.info
+            return np.array(upright.convert("RGBA" if has_alpha else "RGB"))
+    except Exception:  # A decoder fed by strangers raises whatever it likes; all of it means the same.
+        pass
+    # Raised here, not there: as context, the decoder's error would hold its pixels as long as this one lives.
+    raise InvalidRequest(f"{param} is damaged: its pixels cannot be decoded", param)

@@ -5,7 +5,6 @@ Needs model clients and a config; does not care whether the models run in Ray or
 
 import asyncio
 import contextlib
-import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -38,6 +37,7 @@ from serve.ledger import Delivered
 from serve.metrics import NoObserver, Observer
 from serve.peers import AskAll, Peers
 from serve.policy_source import open_store, policy_watch, raster_shelf
+from serve.process import return_large_buffers, spare_collections
 from serve.reuse import Reuse
 
 logger = logging.getLogger("atelier.gateway")
@@ -119,7 +119,8 @@ class Gateway:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
-        _spare_collections()
+        return_large_buffers()
+        spare_collections()
         tasks = [
             asyncio.create_task(_forever(self._poll_load, self._config.router.load_poll_interval_s)),
             asyncio.create_task(_forever(self.peers.exchange, self._config.router.load_poll_interval_s)),
@@ -155,13 +156,6 @@ class Gateway:
 
     async def _sweep_files(self) -> None:
         await asyncio.to_thread(self._files.remove_expired, time.time())
-
-
-def _spare_collections() -> None:
-    """What was loaded until now lives as long as the process. Looking through it again, in every full
-    collection, would stop all requests for some 50 ms."""
-    gc.collect()
-    gc.freeze()
 
 
 def _scale_to_zero(config: AppConfig) -> list[str]:

@@ -25,6 +25,8 @@ from serve.middleware.tracing import TracingMiddleware
 
 logger = logging.getLogger("atelier.http")
 
+MAX_PARAM_CHARS = 128
+
 Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
 
 
@@ -76,7 +78,7 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     location = [str(part) for part in first["loc"] if part != "body"]
-    param = ".".join(location) or None
+    param = ".".join(location)[:MAX_PARAM_CHARS] or None
     match first["type"]:
         case "json_invalid":
             return respond(bad_request("invalid_json", "the request body is not JSON"))

@@ -6,14 +6,29 @@ by habit, are accepted and change nothing: what a hosted model is to be told of 
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class AtelierOptions(Wire):
+class Asked(Wire):
+    """What callers send."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_unknown_field(cls, given: Any) -> Any:
+        """Keeps the first unknown field, which is refused. An error for each of a hundred thousand would take
+        two hundred times the memory of the request."""
+        if not isinstance(given, dict) or len(given) <= len(cls.model_fields):
+            return given
+        known = {name: value for name, value in given.items() if name in cls.model_fields}
+        unknown = next(name for name in given if name not in cls.model_fields)
+        return {**known, unknown: given[unknown]}
+
+
+class AtelierOptions(Asked):
     """What OpenAI's API has no field for. The official client sends it with `extra_body`."""
 
     asset: Annotated[str, Field(min_length=1, max_length=128)] | None = None
@@ -30,7 +45,7 @@ class AtelierOptions(Wire):
     layout: dict[str, Any] | None = None
 
 
-class ImageGenerationRequest(Wire):
+class ImageGenerationRequest(Asked):
     """POST /v1/images/generations, as the official client's types define it."""
 
     prompt: str
@@ -64,7 +79,7 @@ class ImageVariationRequest(ImageGenerationRequest):
     prompt: str = ""
 
 
-class FeedbackRequest(Wire):
+class FeedbackRequest(Asked):
     """POST /v1/feedback. `receipt_id` is the receipt's `request_id`; `minutes` is what the fix took."""
 
     receipt_id: Annotated[str, Field(min_length=1, max_length=128)]
@@ -72,7 +87,7 @@ class FeedbackRequest(Wire):
     minutes: Annotated[float, Field(ge=0, le=10_000)] = 0.0
 
 
-class RollbackRequest(Wire):
+class RollbackRequest(Asked):
     """POST /v1/policy/rollback. `version` is one of those that /v1/policy lists."""
 
     version: Annotated[str, Field(min_length=1, max_length=64)]

@@ -11,6 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from serve.batches.desk import BatchDesk
 from serve.batches.schemas import ExpiresAfter, FileDeleted, FileList, FileObject, file_object
 from serve.errors import ApiError, bad_request
+from serve.forms import read_form
 
 FILES_PATH = "/v1/files"
 _FIELDS = frozenset({"file", "purpose", "expires_after[anchor]", "expires_after[seconds]"})
@@ -49,7 +50,7 @@ def batch_files_router(desk: BatchDesk | None) -> APIRouter:
     @router.post(FILES_PATH, summary="Upload the input of a batch", openapi_extra=dict(_MULTIPART))
     async def create(request: Request) -> FileObject:
         at = offered(desk)
-        async with request.form(max_files=1, max_fields=8) as form:
+        async with read_form(request, "file", max_files=1, max_fields=8) as form:
             upload, expires_after = _read_form(form)
             size = upload.size or 0
             if size > at.config.max_file_bytes:

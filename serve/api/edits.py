@@ -22,6 +22,7 @@ from deployments.uploads import decode_image, decode_mask
 from routing.types import Capability, ModelFacts
 from serve.api.images import ERRORS, Desk
 from serve.errors import bad_request
+from serve.forms import read_form
 from serve.jobs import ImageJob
 from serve.schemas import (
     ImageEditRequest,
@@ -32,7 +33,7 @@ from serve.schemas import (
 
 _NESTED = re.compile(r"atelier((?:\[[A-Za-z0-9_.-]{1,64}\]){1,3})")
 _CHANGES = (Capability.EDIT, Capability.UPSCALE, Capability.DENOISE)
-MAX_FIELDS = 64
+MAX_FILES, MAX_FIELDS = 4, 64
 
 
 def edits_router(desk: Desk, facts: Mapping[str, ModelFacts]) -> APIRouter:
@@ -47,9 +48,10 @@ def edits_router(desk: Desk, facts: Mapping[str, ModelFacts]) -> APIRouter:
         openapi_extra=_multipart("image", "prompt"),
     )
     async def edit(request: Request) -> Response:
-        fields, image, mask = await _read(request)
+        fields, files = await _read(request)
         body = _checked(ImageEditRequest, fields)
         job = desk.job(body, request)
+        image, mask = await _decoded(files)
         return await desk.answer(request, body, _with_picture(job, image, mask, facts), "image_edit")
 
     @router.post(
@@ -60,11 +62,12 @@ def edits_router(desk: Desk, facts: Mapping[str, ModelFacts]) -> APIRouter:
         openapi_extra=_multipart("image"),
     )
     async def vary(request: Request) -> Response:
-        fields, image, mask = await _read(request)
-        if mask is not None:
+        fields, files = await _read(request)
+        if "mask" in files:
             raise bad_request("unknown_parameter", "a variation takes no mask: use /v1/images/edits", "mask")
         body = _checked(ImageVariationRequest, fields)
         job = desk.job(body, request)
+        image, _ = await _decoded(files)
         return await desk.answer(request, body, _with_picture(job, image, None, facts), "image_edit")
 
     return router
@@ -82,21 +85,23 @@ def _with_picture(
     return replace(job, asset=asset, image=image, mask=mask)
 
 
-async def _read(request: Request) -> tuple[dict[str, Any], Pixels, Mask | None]:
-    """Fields, picture and mask, decoded off the event loop. Raises ApiError naming what is wrong."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise bad_request("invalid_body", "send multipart/form-data with the picture as `image`")
-    async with request.form(max_files=4, max_fields=MAX_FIELDS) as form:
+async def _read(request: Request) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Fields, and what the files `image` and `mask` hold. Raises ApiError naming what is wrong."""
+    async with read_form(request, "image", MAX_FILES, MAX_FIELDS) as form:
         fields, files = _split(form)
         if "image" not in files:
             raise bad_request("missing_parameter", "'image' is required: the picture's file", "image")
-        data = {name: await upload.read() for name, upload in files.items()}
+        return fields, {name: await upload.read() for name, upload in files.items()}
+
+
+async def _decoded(files: Mapping[str, bytes]) -> tuple[Pixels, Mask | None]:
+    """Off the event loop. Raises ApiError naming the file that is no sound picture."""
     try:
-        image = await asyncio.to_thread(decode_image, data["image"])
-        if "mask" not in data:
-            return fields, image, None
+        image = await asyncio.to_thread(decode_image, files["image"])
+        if "mask" not in files:
+            return image, None
         height, width = image.shape[:2]
-        return fields, image, await asyncio.to_thread(decode_mask, data["mask"], width, height)
+        return image, await asyncio.to_thread(decode_mask, files["mask"], width, height)
     except InvalidRequest as error:
         raise bad_request("invalid_image", error.message, error.param) from None
 
@@ -126,7 +131,7 @@ def _put(fields: dict[str, Any], name: str, value: str) -> None:
     if name == "atelier":
         try:
             fields[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise bad_request("invalid_parameter", "atelier is not a JSON object", "atelier") from None
         return
     if nested is None:

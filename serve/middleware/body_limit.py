@@ -1,10 +1,13 @@
 """Reads a bounded body before anything parses it."""
 
+from collections import deque
 from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve.errors import ApiError, respond
+
+PIECE_BYTES = 1 << 20
 
 
 class BodyLimitMiddleware:
@@ -29,28 +32,30 @@ class BodyLimitMiddleware:
         if streamed is not None and not _says_more_than(streamed, scope):
             await self._app(scope, _counted(receive, streamed), send)
             return
-        body = None if streamed is not None else await self._read(scope, receive)
-        if body is None:
+        pieces = None if streamed is not None else await self._read(scope, receive)
+        if pieces is None:
             await respond(_too_large(streamed or self._max_bytes))(scope, receive, send)
             return
-        await self._app(scope, _replay(body, receive), send)
+        await self._app(scope, _replay(pieces, receive), send)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+    async def _read(self, scope: Scope, receive: Receive) -> deque[bytearray] | None:
+        """In pieces that are neither so small that a drip of bytes costs a multiple of its size, nor copied
+        into one. None when it is too large."""
         if _says_more_than(self._max_bytes, scope):
             return None
-        chunks: list[bytes] = []
+        pieces: deque[bytearray] = deque([bytearray()])
         size = 0
         while True:
             message = await receive()
-            if message["type"] == "http.disconnect":
-                return b"".join(chunks)
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > self._max_bytes:
                 return None
-            chunks.append(chunk)
-            if not message.get("more_body", False):
-                return b"".join(chunks)
+            if len(pieces[-1]) >= PIECE_BYTES:
+                pieces.append(bytearray())
+            pieces[-1] += chunk
+            if not message.get("more_body", False):  # nor has a disconnect
+                return pieces
 
 
 def _says_more_than(max_bytes: int, scope: Scope) -> bool:
@@ -79,15 +84,13 @@ def _counted(receive: Receive, max_bytes: int) -> Receive:
     return counted
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """The body in one message, then whatever the server sends (a disconnect)."""
-    sent = False
+def _replay(pieces: deque[bytearray], receive: Receive) -> Receive:
+    """The body, of which each piece is held until it is read; then whatever the server sends."""
 
     async def replayed() -> Message:
-        nonlocal sent
-        if sent:
+        if not pieces:
             return await receive()
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        piece = bytes(pieces.popleft())
+        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
 
     return replayed

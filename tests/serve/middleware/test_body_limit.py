@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from serve.errors import ApiError
-from serve.middleware.body_limit import BodyLimitMiddleware
+from serve.middleware.body_limit import PIECE_BYTES, BodyLimitMiddleware
 
 
 async def send_through(
@@ -72,6 +72,31 @@ async def test_a_length_that_is_no_number_does_not_count(length: bytes) -> None:
     over = await send_through([b"0123456789x"], None, header=length)
     assert over == (413, b"")
     assert await send_through([b"01"], None, header=length) == (200, b"01")
+
+
+async def test_a_large_body_arrives_in_pieces_and_in_order() -> None:
+    seen: list[bytes] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive())["type"] == "http.request":
+            seen.append(message["body"])
+            if not message["more_body"]:
+                assert await receive() == {"type": "http.disconnect"}
+                return
+
+    drips = [bytes([number]) * (PIECE_BYTES // 3) for number in range(7)]
+    messages = [
+        {"type": "http.request", "body": drip, "more_body": number < 6} for number, drip in enumerate(drips)
+    ]
+    messages.append({"type": "http.disconnect"})
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    await BodyLimitMiddleware(app, 7 * PIECE_BYTES)(scope, receive, receive)
+    assert len(seen) == 2
+    assert b"".join(seen) == b"".join(drips)
 
 
 async def test_a_caller_that_goes_away_does_not_hang_the_reader() -> None:
