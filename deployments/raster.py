@@ -34,13 +34,22 @@ class RasterAsset:
     image: EncodedImage
     revision: str
 
-    def pixels(self) -> Pixels:
-        return images.decode(self.image.data)
+    def scaled(self, width: int | None, height: int | None) -> Pixels:
+        """As large as it can be within the size asked for (its own without one), in its own proportions."""
+        pixels = images.decode(self.image.data)
+        scale = min(
+            (width or self.image.width) / self.image.width, (height or self.image.height) / self.image.height
+        )
+        size = max(1, round(self.image.width * scale)), max(1, round(self.image.height * scale))
+        if size == (self.image.width, self.image.height):
+            return pixels
+        enlarged = Image.fromarray(pixels).convert("RGBA").resize(size, Image.Resampling.LANCZOS)
+        return np.ascontiguousarray(np.asarray(enlarged))
 
     def render(self, width: int | None, height: int | None, encoding: Encoding) -> EncodedImage:
-        """Whole and centred in the size asked for (its own without one), transparent around it.
+        """The picture `scaled` and `framed`, and the file itself where nothing has to change.
 
-        The file itself where nothing has to change. SVG becomes PNG: a fallback answers with what it has.
+        SVG becomes PNG: a fallback answers with what it has.
         """
         if encoding.format is ImageFormat.SVG:
             encoding = replace(encoding, format=ImageFormat.PNG)
@@ -48,8 +57,7 @@ class RasterAsset:
         same_size = size == (self.image.width, self.image.height)
         if same_size and self.image.format is encoding.format and encoding.transparent:
             return self.image
-        pixels = self.pixels()
-        return images.encode(pixels if same_size else _contained(pixels, *size), encoding)
+        return images.encode(framed(self.scaled(width, height), *size), encoding)
 
     def receipt(self, width: int, height: int) -> StageReceipt:
         details = {"generated": False, "asset": self.name}
@@ -117,11 +125,11 @@ def _decoded(name: str, data: bytes) -> tuple[str, int, int]:
         raise ValueError(f"raster asset {name!r} cannot be decoded: {error}") from None
 
 
-def _contained(pixels: Pixels, width: int, height: int) -> Pixels:
-    image = Image.fromarray(pixels).convert("RGBA")
-    scale = min(width / image.width, height / image.height)
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+def framed(pixels: Pixels, width: int, height: int) -> Pixels:
+    """Centred on a canvas that is not smaller, transparent around it."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    picture = Image.fromarray(pixels)
     canvas = Image.new("RGBA", (width, height), (255, 255, 255, 0))
-    corner = (width - size[0]) // 2, (height - size[1]) // 2
-    canvas.paste(image.resize(size, Image.Resampling.LANCZOS), corner)
+    canvas.paste(picture, ((width - picture.width) // 2, (height - picture.height) // 2))
     return np.ascontiguousarray(np.asarray(canvas))

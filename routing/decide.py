@@ -8,7 +8,7 @@ How the caller's `model` is read:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from routing.matching import Matcher
 from routing.planning import Filtered, Planned, filter_candidates, pick
@@ -18,6 +18,7 @@ from routing.schema import AliasSpec, AliasTarget, RouteSpec, TenantSpec
 from routing.splitting import arm_of, is_shadowed
 from routing.types import (
     AssetRequest,
+    Capability,
     Decision,
     Limit,
     ModelFacts,
@@ -68,7 +69,7 @@ class PolicyEngine:
             snapshot,
         )
         chain = pick(filtered.allowed)
-        raster = None if request.vector else spec.raster_fallback
+        raster = None if request.vector or spec.raster_fallback is None else spec.raster_fallback.asset
         refused = not chain and raster is None
         tenant = self._tenant_terms(request.tenant)
         return Decision(
@@ -80,6 +81,7 @@ class PolicyEngine:
             asked_rung=target.first_rank,
             rejected=tuple(filtered.rejected),
             raster=raster,
+            raster_words=None if raster is None else _raster_words(route, request, budget_ms, snapshot),
             refusal=_refusal(filtered, budget_ms) if refused else None,
             retry_after_s=_retry_after_s(filtered, budget_ms) if refused else None,
             deterministic=deterministic,
@@ -175,6 +177,18 @@ def _shadow(
     if not filtered.allowed or filtered.allowed[0].wait_ms > 0:
         return None
     return filtered.allowed[0].plan
+
+
+def _raster_words(
+    route: Route, request: AssetRequest, budget_ms: float | None, snapshot: Snapshot
+) -> Plan | None:
+    """None where nothing sets words over the route's baked image, or not in time."""
+    words = route.raster_words
+    if words is None:
+        return None
+    setting = replace(request, needs=Capability.TYPESET)
+    allowed = filter_candidates((words,), words, setting, False, budget_ms, snapshot).allowed
+    return allowed[0].plan if allowed else None
 
 
 def _limits(route: Route, terms: TenantSpec | None, tenant: str | None) -> tuple[Limit, ...]:

@@ -49,9 +49,14 @@ def next_plan(
     for plan in decision.chain:
         if any(_fails_too(plan, before, outcome) for before, outcome in failed):
             continue
-        if _takes_calls(plan, snapshot) and _fits(plan, remaining_ms, snapshot):
+        if still_works(plan, remaining_ms, snapshot):
             return plan
     return None
+
+
+def still_works(plan: Plan, remaining_ms: float | None, snapshot: Snapshot) -> bool:
+    """Whether its models take calls, and it fits into what is left of the budget (None: no budget)."""
+    return _takes_calls(plan, snapshot) and _fits(plan, remaining_ms, snapshot)
 
 
 def _fails_too(plan: Plan, before: Plan, outcome: Outcome) -> bool:

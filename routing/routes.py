@@ -54,7 +54,8 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`candidates` are in the order of trying. `rungs` are the names of the ladder's entries, by rank."""
+    """`candidates` are in the order of trying. `rungs` are the names of the ladder's entries, by rank.
+    `raster_words` sets the words over the baked image of the route."""
 
     name: str
     candidates: tuple[Candidate, ...]
@@ -62,6 +63,7 @@ class Route:
     spec: RouteSpec
     arms: tuple[Arm, ...] = ()
     shadow: Candidate | None = None
+    raster_words: Candidate | None = None
 
     @property
     def models(self) -> frozenset[str]:
@@ -95,6 +97,7 @@ def compile_route(
         spec,
         compiler.arms(candidates),
         compiler.candidate(_chain(spec.shadow, (*location, "shadow"))) if spec.shadow else None,
+        compiler.raster_words(),
     )
 
 
@@ -188,6 +191,21 @@ class _Compiler:
             if own is not None:
                 arms.append(Arm(arm.name, reached / total, (replace(own, name=arm.name), *after_promise)))
         return tuple(arms)
+
+    def raster_words(self) -> Candidate | None:
+        raster = self.spec.raster_fallback
+        if raster is None or raster.typeset is None:
+            return None
+        where, name = (*self.location, "raster_fallback", "typeset"), raster.typeset.model
+        facts = self.models.get(name)
+        if facts is None:
+            self.add(where, unknown_model(name, self.models))
+            return None
+        if Capability.TYPESET not in facts.capabilities:
+            self.add(where, f"{name} cannot set words over a picture")
+            return None
+        stage = Stage(facts, Capability.TYPESET, raster.typeset.steps, 1)
+        return Candidate((stage,), (name,), (facts.default_width, facts.default_height))
 
     def candidate(self, chain: _Chain) -> Candidate | None:
         named = chain.stages

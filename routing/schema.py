@@ -77,6 +77,23 @@ class StageSpec(Closed):
         return _or_name(core, handler)
 
 
+class RasterSpec(Closed):
+    """A baked image, as a path below the folder of assets. Written as that path where nothing else is to be
+    said. `typeset` is a model that sets the words a request quotes over it."""
+
+    asset: Annotated[str, Field(min_length=1, max_length=1024)]
+    typeset: StageSpec | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        return {"asset": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 1024}, handler(core)]}
+
+
 Stages = Annotated[tuple[StageSpec, ...], Field(min_length=1, max_length=8)]
 
 
@@ -198,7 +215,7 @@ class RouteSpec(Closed):
     quality: Annotated[tuple[CandidateSpec, ...], Field(min_length=1, max_length=16)] | None = None
     fallback: Annotated[tuple[CandidateSpec, ...], Field(max_length=16)] = ()
     fallback_on_content_refused: bool = False
-    raster_fallback: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    raster_fallback: RasterSpec | None = None
     deterministic: bool = False
     normalize: StageSpec | None = None
     experiment: ExperimentSpec | None = None

@@ -211,13 +211,14 @@ class Decision:
     """What will happen to a request. `chain` is in the order of trying; empty means refused.
 
     `budget_ms` is the end-to-end budget, None for unlimited. `raster` is the path of a baked image that
-    answers when the chain is exhausted. `asked_rung` is where the route's ladder starts for this request: 0,
-    or what an alias or its quality said. `refusal` and `retry_after_s` are set when the chain is empty
-    and there is no raster. `fastest_ms` is the shortest predicted time of any candidate that could make the
-    image at all, whether or not it fits the budget. `continue_on_content_refused` says whether a provider's
-    refusal goes to the next candidate. `arm` is the experiment's arm that this request fell into, `shadow` a
-    plan to run beside it whose image is dropped. `limits` are what the request counts against, and
-    `weight` is its tenant's share of a busy model, in proportion to the other tenants'.
+    answers when the chain is exhausted, `raster_words` sets the request's words over it. `asked_rung` is
+    where the route's ladder starts for this request: 0, or what an alias or its quality said. `refusal` and
+    `retry_after_s` are set when the chain is empty and there is no raster. `fastest_ms` is the shortest
+    predicted time of any candidate that could make the image at all, whether or not it fits the budget.
+    `continue_on_content_refused` says whether a provider's refusal goes to the next candidate. `arm` is the
+    experiment's arm that this request fell into, `shadow` a plan to run beside it whose image is dropped.
+    `limits` are what the request counts against, and `weight` is its tenant's share of a busy model, in
+    proportion to the other tenants'.
     """
 
     policy_version: str
@@ -227,6 +228,7 @@ class Decision:
     chain: tuple[Plan, ...]
     rejected: tuple[Rejection, ...] = ()
     raster: str | None = None
+    raster_words: Plan | None = None
     refusal: Outcome | None = None
     retry_after_s: float | None = None
     deterministic: bool = False

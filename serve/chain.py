@@ -2,16 +2,17 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from opentelemetry import trace
 
 from deployments import errors
 from deployments.client import ModelClient
 from deployments.model import PartialSink
-from deployments.types import EncodedImage, PartialImage, StageReceipt
+from deployments.types import EncodedImage, Encoding, ImageFormat, PartialImage, StageReceipt
+from deployments.typesetter.prompt import says_words
 from routing.budget import Deadline
-from routing.fallback import next_plan
+from routing.fallback import next_plan, still_works
 from routing.types import Decision, Outcome, Plan
 from serve import telemetry
 from serve.attempt import Attempt, attempt
@@ -91,7 +92,9 @@ class Chain:
         if after is not None:
             reserve_ms = after.predicted_ms + HANDOVER_RESERVE_MS
         else:
-            reserve_ms = RASTER_RESERVE_MS if self.decision.raster else 0.0
+            words = self.decision.raster_words
+            reserve_ms = 0.0 if words is None else words.predicted_ms
+            reserve_ms += RASTER_RESERVE_MS if self.decision.raster else 0.0
         return self.deadline.reserving(reserve_ms, at_least_ms=plan.predicted_ms, now_s=now_s)
 
     def _after(self, plan: Plan, error: errors.RenderError) -> Plan | None:
@@ -123,10 +126,9 @@ class Chain:
         return sum(failure.plan is plan for failure in self.failures)
 
     async def _last_resort(self) -> ImageOutcome:
-        raster, asset = self.decision.raster, self.job.asset
-        if raster is not None and not self.shown:
-            image = await self.rasters.image(raster, asset.width, asset.height, self.job.encoding)
-            return ImageOutcome(image, self.seed, None, (), tuple(self.failures), False)
+        if self.decision.raster is not None and not self.shown:
+            image, stages = await self._baked(self.decision.raster)
+            return ImageOutcome(image, self.seed, None, stages, tuple(self.failures), False)
         last = self.failures[-1]
         trace.get_current_span().set_attribute(telemetry.ATTR_OUTCOME, last.outcome.value)
         tried = ", ".join(dict.fromkeys("+".join(each.plan.models) for each in self.failures))
@@ -134,10 +136,50 @@ class Chain:
             from_outcome(last.outcome, f"{last.reason} (tried: {tried})", last.retry_after_s)
         )
 
+    async def _baked(self, raster: str) -> tuple[EncodedImage, tuple[StageReceipt, ...]]:
+        """The baked image; with the request's words where the route wants them, they can be set, and it is in
+        time. Without them it is still what the route would rather answer than nothing."""
+        plan, job = self.decision.raster_words, self.job
+        if plan is not None and _says_words(job) and self._in_time(plan):
+            started_s = time.monotonic()
+            try:
+                return await self._worded(raster, plan)
+            except errors.RenderError as error:
+                self.failures.append(_failure(plan, error, started_s))
+        return await self.rasters.image(raster, job.asset.width, job.asset.height, job.encoding), ()
+
+    async def _worded(self, raster: str, plan: Plan) -> tuple[EncodedImage, tuple[StageReceipt, ...]]:
+        job, asset = self.job, self.job.asset
+        ground = await self.rasters.ground(raster, asset.width, asset.height)
+        height, width = ground.shape[:2]
+        size = asset.width or width, asset.height or height
+        fills = size == (width, height)
+        encoding = job.encoding if fills else Encoding(ImageFormat.PNG, transparent=True)
+        options = {**job.options, "words_only": True}
+        work = Attempt(
+            job=replace(job, image=ground, mask=None, encoding=encoding, options=options),
+            seed=self.seed,
+            plan=plan,
+            deadline=self.deadline.earlier_by(RASTER_RESERVE_MS),
+            deterministic=self.decision.deterministic,
+            weight=self.decision.weight,
+        )
+        worded, stages = await attempt(work, self.clients, self.fleet)
+        return worded if fills else await self.rasters.framed(worded, *size, job.encoding), stages
+
+    def _in_time(self, words: Plan) -> bool:
+        now_s = time.monotonic()
+        remaining_ms = self.deadline.earlier_by(RASTER_RESERVE_MS).remaining_ms(now_s)
+        return still_works(words, remaining_ms, self.fleet.snapshot(now_s, self.job.asset))
+
     def _with_costs(self, error: ApiError) -> ApiError:
         for failure in self.failures:
             error.spent(failure.plan.models[0], failure.cost_usd)
         return error
+
+
+def _says_words(job: ImageJob) -> bool:
+    return "layout" in job.options or says_words(job.asset.prompt)
 
 
 def _failure(plan: Plan, error: errors.RenderError, started_s: float) -> Failure:

@@ -3,8 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from deployments.raster import RasterAsset, RasterLibrary
-from deployments.types import EncodedImage, Encoding
+from deployments import images
+from deployments.raster import RasterAsset, RasterLibrary, framed
+from deployments.types import EncodedImage, Encoding, Pixels
 from routing.document import Problem
 from routing.policy import Policy, PolicyError
 
@@ -23,9 +24,10 @@ class RasterShelf:
         """
         problems = []
         for index, route in enumerate(policy.all_routes):
-            name = route.spec.raster_fallback
-            if name is None:
+            raster = route.spec.raster_fallback
+            if raster is None:
                 continue
+            name = raster.asset
             try:
                 self._assets[name] = RasterLibrary.load(self._folder, [name]).asset(name)
             except ValueError as error:
@@ -37,6 +39,18 @@ class RasterShelf:
         self, name: str, width: int | None, height: int | None, encoding: Encoding
     ) -> EncodedImage:
         return await asyncio.to_thread(self._assets[name].render, width, height, encoding)
+
+    async def ground(self, name: str, width: int | None, height: int | None) -> Pixels:
+        """The asset alone, for words to be set over, as large as it stands in `image`."""
+        return await asyncio.to_thread(self._assets[name].scaled, width, height)
+
+    async def framed(self, worded: EncodedImage, width: int, height: int, encoding: Encoding) -> EncodedImage:
+        """What became of a ground, where it stands in `image`."""
+
+        def frame() -> EncodedImage:
+            return images.encode(framed(images.decode(worded.data), width, height), encoding)
+
+        return await asyncio.to_thread(frame)
 
 
 def _problem(policy: Policy, index: int, message: str) -> Problem:

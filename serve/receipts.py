@@ -38,7 +38,8 @@ class CacheState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageOutcome:
-    """One image. `plan` is None when a baked raster asset answered. `is_first_choice`: by the plan that its
+    """One image. `plan` is None when a baked raster asset answered; `stages` then are what set words over
+    it. `is_first_choice`: by the plan that its
     decision put first. `asked_rung` is where the ladder started."""
 
     image: EncodedImage
@@ -52,7 +53,9 @@ class ImageOutcome:
 
     @property
     def model(self) -> str:
-        return "+".join(self.plan.models) if self.plan else RASTER
+        if self.plan is None:
+            return "+".join((RASTER, *(stage.model for stage in self.stages)))
+        return "+".join(self.plan.models)
 
     @property
     def was_reused(self) -> bool:
@@ -106,7 +109,7 @@ def _image(outcome: ImageOutcome) -> ImageEntry:
         substitutions=[_substitution(failure) for failure in outcome.failures],
         cache=outcome.cache.value,
         stages=[_stage(stage) for stage in outcome.stages],
-        pixels_sha256=outcome.stages[-1].pixels_sha256 if outcome.stages else None,
+        pixels_sha256=outcome.stages[-1].pixels_sha256 if outcome.plan and outcome.stages else None,
     )
 
 

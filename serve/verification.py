@@ -52,6 +52,7 @@ class Stage(_Kept):
 
 class Image(_Kept):
     seed: int
+    generated: bool = True
     stages: list[Stage]
 
 
@@ -96,8 +97,8 @@ def request_again(body: ImageGenerationRequest, image: Image) -> ImageGeneration
 
     An image that several models made in turn is left to the policy, which must still decide as it did.
     """
-    if not image.stages:
-        raise Unverifiable("a baked asset answered: nothing was rendered")
+    if not image.generated or not image.stages:
+        raise Unverifiable("a baked asset answered: nothing was generated")
     first = image.stages[0]
     options = body.atelier.model_dump()
     options |= {"seed": image.seed, "max_latency_ms": None, "steps": first.steps or body.atelier.steps}

@@ -229,7 +229,7 @@ def _cases(policy: Policy, models: Mapping[str, ModelFacts], assets: Sequence[As
         gone = promise.models[0]
         left = [one for one in chain if gone not in one]
         refused = (
-            {"raster": route.spec.raster_fallback}
+            {"raster": route.spec.raster_fallback.asset}
             if route.spec.raster_fallback
             else {"refusal": "refused_capacity"}
         )

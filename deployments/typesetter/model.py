@@ -44,7 +44,7 @@ from deployments.typesetter.colour import WHITE, worst_contrast
 from deployments.typesetter.composer import compose
 from deployments.typesetter.fonts import FontLibrary
 from deployments.typesetter.layout import Kind, Layout
-from deployments.typesetter.over_picture import compose_over
+from deployments.typesetter.over_picture import PLATE_KINDS, compose_over
 from deployments.typesetter.prompt import parse_prompt
 from deployments.typesetter.scene import Scene, to_svg
 from deployments.typesetter.spec import TypesetterSpec
@@ -67,7 +67,8 @@ class _Drawing:
 
 
 class TypesetterModel:
-    """See deployments/model.py. `options["layout"]` (layout.Layout) overrules what the prompt says."""
+    """See deployments/model.py. `options["layout"]` (layout.Layout) overrules what the prompt says. With
+    `options["words_only"]` a picture is the ground that a badge or a button would bring of its own."""
 
     def __init__(self, name: str, spec: TypesetterSpec) -> None:
         self._name = name
@@ -157,6 +158,8 @@ class TypesetterModel:
         if library is None:
             raise errors.ModelFailed("the typesetter has not been loaded")
         layout, source = self._layout(request)
+        if request.options.get("words_only") and layout.kind in PLATE_KINDS:
+            layout = layout.model_copy(update={"kind": Kind.POSTER})
         with self._lock:  # glyph caches fill while composing; drawing runs unlocked
             if request.image is None:
                 scene = compose(layout, width, height, request.seed, library, self._brands)

@@ -111,6 +111,11 @@ def parse_prompt(
     return ParsedPrompt(Layout(lines=tuple(lines), **attributes), source)
 
 
+def says_words(prompt: str) -> bool:
+    """Whether it quotes words or introduces them (`that says …`), rather than only being about something."""
+    return bool(_QUOTED.search(prompt) or _SAYS.search(prompt))
+
+
 def strip_text(prompt: str) -> str:
     """`prompt` without the words to be set, for a model that paints the picture under them."""
     if _QUOTED.search(prompt):

@@ -64,7 +64,9 @@ def _print_decision(console: Console, decision: Decision) -> None:
     if decision.chain:
         console.print(plans)
     if decision.raster is not None:
-        console.print(Text(f"then the baked image {decision.raster}"), soft_wrap=True)
+        words = decision.raster_words
+        by = "" if words is None else f", with the request's words set by {words.models[0]}"
+        console.print(Text(f"then the baked image {decision.raster}{by}"), soft_wrap=True)
     for rejection in decision.rejected:
         console.print(
             Text(f"out: {' then '.join(rejection.models)}: {rejection.reason}", "yellow"), soft_wrap=True

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from deployments import images
-from deployments.raster import RasterLibrary
+from deployments.raster import RasterLibrary, framed
 from deployments.types import Encoding, ImageFormat
 
 
@@ -36,6 +36,14 @@ def test_an_asset_is_fitted_whole_and_centred(folder: Path) -> None:
     assert tuple(pixels[50, 50]) == (200, 30, 30, 255)
     assert pixels[10, 50, 3] == 0
     assert np.array_equal(pixels[25:75, :, 3], np.full((50, 100), 255))
+
+
+def test_a_ground_for_words_is_the_asset_alone_as_large_as_it_is_shown(folder: Path) -> None:
+    asset = RasterLibrary.load(folder).asset("badges/sale.png")
+    ground = asset.scaled(100, 100)
+    assert ground.shape == (50, 100, 4)
+    shown = images.decode(asset.render(100, 100, Encoding(transparent=True)).data)
+    assert np.array_equal(framed(ground, 100, 100), shown)
 
 
 def test_the_file_itself_is_served_where_nothing_has_to_change(folder: Path) -> None:

@@ -202,6 +202,23 @@ class TestRefusals:
         assert (decision.chain, decision.raster, decision.refusal) == ((), "b.png", None)
 
     @pytest.mark.parametrize(
+        ("snapshot", "budget_ms", "words"),
+        [
+            (IDLE, None, ("typography_focused",)),
+            (busy(typography_focused=900), 500, None),
+            (Snapshot({"typography_focused": ModelState(available=False)}), None, None),
+            (Snapshot({"typography_focused": ModelState(breaker_open=True)}), None, None),
+        ],
+    )
+    def test_words_are_planned_over_a_raster_where_they_can_be_set_in_time(self, snapshot, budget_ms, words):
+        raster = "{asset: b.png, typeset: typography_focused}"
+        decision = decide(
+            f"default: {{model: hosted, raster_fallback: {raster}}}", snapshot, max_latency_ms=budget_ms
+        )
+        assert decision.raster == "b.png"
+        assert (decision.raster_words and decision.raster_words.models) == words
+
+    @pytest.mark.parametrize(
         "text", ["default: {model: hosted, deterministic: true}", "default: {model: hosted}"]
     )
     def test_only_deterministic_models_serve_deterministic_requests(self, text):

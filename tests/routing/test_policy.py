@@ -136,6 +136,24 @@ class TestIncludes:
         assert "main.yaml:1:12: includes[0]" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("raster", "message"),
+    [
+        ("{asset: a.png, typeset: nobody}", "raster_fallback.typeset: there is no model 'nobody'"),
+        ("{asset: a.png, typeset: fast}", "raster_fallback.typeset: fast cannot set words over a picture"),
+        ("{asset: a.png, text: hello}", "raster_fallback.text: "),
+        ("{typeset: typography_focused}", "raster_fallback.asset: "),
+        ("''", "raster_fallback: "),
+        ("7", "raster_fallback: "),
+    ],
+)
+def test_a_raster_that_cannot_answer_is_refused_with_its_place(raster, message):
+    with pytest.raises(PolicyError) as refused:
+        policy(f"default: {{model: fast, raster_fallback: {raster}}}")
+    assert "policy.yaml:1:" in str(refused.value)
+    assert message in str(refused.value)
+
+
 FULL_POLICY = """\
 includes: []
 model_routing:
@@ -144,7 +162,7 @@ model_routing:
     match: {tenant: [acme, initech], size: [512x512, auto], labels: {team: web}, needs: generate}
     model: typography_focused
     max_latency_ms: 300
-    raster_fallback: badge.png
+    raster_fallback: {asset: badge.png, typeset: typography_focused}
     deterministic: true
   - name: posters
     pattern: &p ".*poster.*"

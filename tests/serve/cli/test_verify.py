@@ -151,9 +151,10 @@ def test_a_file_that_is_no_receipt_is_said_so(kept: Callable[[Any], str]) -> Non
     assert "this is no receipt" in result.output
 
 
-def test_a_baked_asset_has_nothing_to_render(kept: Callable[[Any], str]) -> None:
-    result = run(
-        kept({"images": [{"seed": 1, "stages": []}]}), "--prompt", "x", "--url", "http://127.0.0.1:1"
-    )
+@pytest.mark.parametrize("worded", [False, True])
+def test_a_baked_asset_has_nothing_to_render(kept: Callable[[Any], str], worded: bool) -> None:
+    stage = {"model": "words", "revision": "r", "width": 8, "height": 8}
+    image = {"seed": 1, "generated": False, "stages": [stage] if worded else []}
+    result = run(kept({"images": [image]}), "--prompt", "x", "--url", "http://127.0.0.1:1")
     assert result.exit_code == TROUBLE
     assert "a baked asset" in result.output
