@@ -1,9 +1,10 @@
 """Runs the denoising network over tiles. Knows devices; nothing of requests."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from deployments.tiles.backend import TorchDevice, digest
-from deployments.tiles.grid import Tiles
+from deployments.tiles.backend import Backend, TorchDevice, digest
+from deployments.tiles.grid import Tile, Tiles
 
 LIVE_TENSORS = 6
 """Feature maps alive at once in a residual layer: before it, activated, convolved, summed, and the copies a
@@ -16,6 +17,7 @@ class DenoiserBackend:
     factor = 1
     align = 2
     margin = 16
+    alpha: Backend | None = None
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
@@ -34,7 +36,7 @@ class DenoiserBackend:
         features = LIVE_TENSORS * 4 * self._network.channels / 4
         return int(height * width * (features + 3 * (3 * 4 + 2)))
 
-    def compute(self, tiles: Tiles) -> Tiles:
+    def compute(self, tiles: Tiles, places: Sequence[Tile]) -> Tiles:
         with self._on.torch.inference_mode():
             pixels = self._on.to_device(tiles).contiguous(memory_format=self._on.torch.channels_last)
             return self._on.to_pixels(self._network(pixels))

@@ -1,15 +1,17 @@
 """What computes a batch of tiles: the seam between tiling and networks."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from deployments.tiles.grid import Tiles
+from deployments.tiles.grid import Tile, Tiles
 
 
 class Backend(Protocol):
     """`factor` is by how much one call enlarges. Tiles start at multiples of `align`, and `margin` repeated
-    edge pixels surround an image. `versions` go into receipts. Attributes do not change."""
+    edge pixels surround an image. `alpha` enlarges transparency by the same factor; None: it is enlarged as a
+    picture of its own. `versions` go into receipts. Attributes do not change."""
 
     factor: int
     align: int
@@ -17,15 +19,16 @@ class Backend(Protocol):
     tile_batch: int
     revision: str
     versions: dict[str, str]
+    alpha: "Backend | None"
 
     def tile_bytes(self, height: int, width: int) -> int:
         """What one tile of input pixels takes while it is computed, its output included."""
         ...
 
-    def compute(self, tiles: Tiles) -> Tiles:
+    def compute(self, tiles: Tiles, places: Sequence[Tile]) -> Tiles:
         """(n, height, width, 3) to (n, factor x height, factor x width, 3), 8 bits.
 
-        The same tiles in the same batch give the same pixels.
+        The same tiles at the same places in the same batch give the same pixels.
         """
         ...
 

@@ -4,7 +4,7 @@ Computes in steps that a caller may stop between. Knows nothing of threads, requ
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -13,7 +13,7 @@ from deployments import errors
 from deployments.memory import is_out_of_memory
 from deployments.tiles import transparency
 from deployments.tiles.backend import Backend
-from deployments.tiles.grid import TileGrid, Tiles, grid
+from deployments.tiles.grid import Tile, TileGrid, Tiles, grid
 from deployments.tiles.spec import TiledSpec
 from deployments.types import Pixels
 
@@ -55,9 +55,10 @@ class TileWork:
         height, width, channels = self._image.shape
         self.output = np.empty((height * self.factor, width * self.factor, channels), np.uint8)
         colours = transparency.bled_colours(self._image) if self._translucent else self._image[..., :3]
-        yield from self._plane(colours, self.output[..., :3], lambda tiles: tiles)
+        yield from self._plane(self._backend, colours, self.output[..., :3], lambda tiles: tiles)
         if self._enlarges_alpha:
-            yield from self._plane(self._image[..., 3], self.output[..., 3], _grey)
+            alpha = self._backend.alpha or self._backend
+            yield from self._plane(alpha, self._image[..., 3], self.output[..., 3], _grey)
         elif channels == 4:
             self.output[..., 3] = self._image[..., 3] if self._translucent else 255
 
@@ -74,34 +75,37 @@ class TileWork:
         align, margin = self._backend.align, self._backend.margin
         return grid(height * grown, width * grown, spec.tile, spec.overlap, align, margin)
 
-    def _plane(self, plane: Pixels, target: Pixels, restore: Callable[[Tiles], Tiles]) -> Iterator[int]:
+    def _plane(
+        self, backend: Backend, plane: Pixels, target: Pixels, restore: Callable[[Tiles], Tiles]
+    ) -> Iterator[int]:
         """All passes over colours (height, width, 3) or one channel (height, width)."""
-        factor = self._backend.factor
+        factor = backend.factor
         for number, tiles in enumerate(self._grids):
             shape = (plane.shape[0] * factor, plane.shape[1] * factor, *plane.shape[2:])
             larger = target if number + 1 == len(self._grids) else np.empty(shape, np.uint8)
             pending = iter(tiles)
             while batch := list(islice(pending, self.tile_batch)):
                 cuts = np.stack([_three_channels(tiles.cut(plane, tile)) for tile in batch])
-                for tile, computed in zip(batch, restore(self._compute(cuts)), strict=True):
+                for tile, computed in zip(batch, restore(self._compute(backend, cuts, batch)), strict=True):
                     tiles.join(larger, tile, computed, factor)
                 yield len(batch)
             plane = larger
 
-    def _compute(self, cuts: Tiles) -> Tiles:
+    def _compute(self, backend: Backend, cuts: Tiles, places: Sequence[Tile]) -> Tiles:
         """Halves the batch, for the rest of this image too, as often as memory runs out."""
         while True:
             size = min(self.tile_batch, len(cuts))
             try:
                 parts = [
-                    self._backend.compute(cuts[start : start + size]) for start in range(0, len(cuts), size)
+                    backend.compute(cuts[start : start + size], places[start : start + size])
+                    for start in range(0, len(cuts), size)
                 ]
                 return parts[0] if len(parts) == 1 else np.concatenate(parts)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
             # Outside of the handler: its traceback would keep the tensors of the failed batch alive.
-            self._backend.after_out_of_memory()
+            backend.after_out_of_memory()
             if size == 1:
                 raise errors.OutOfMemory("one tile does not fit this replica's memory")
             self.tile_batch = size // 2

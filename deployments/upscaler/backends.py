@@ -1,8 +1,9 @@
-"""What enlarges a batch of tiles: a Swin2SR network, or Lanczos resampling.
+"""What enlarges a batch of tiles: a Swin2SR network, a diffusers pipeline (diffusion.py), or Lanczos.
 
 Knows weights and devices; nothing of tiles' places, budgets or requests.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,29 @@ import numpy as np
 import PIL
 from PIL import Image
 
+from deployments.diffusion.spec import is_local, require_pinned
 from deployments.tiles.backend import Backend, TorchDevice, digest
-from deployments.tiles.grid import Tiles
+from deployments.tiles.grid import Tile, Tiles
 from deployments.upscaler.spec import UpscalerSpec
 
 
 def load_backend(spec: UpscalerSpec) -> Backend:
-    return LanczosBackend(spec.factor) if spec.weights is None else Swin2srBackend(spec, spec.weights)
+    """Raises ValueError for weights that are not there, are not pinned, or cannot make the spec's factor."""
+    if spec.weights is None:
+        return LanczosBackend(spec.factor)
+    require_pinned(spec.weights, spec.revision)
+    if is_local(spec.weights) and not Path(spec.weights).is_dir():
+        raise ValueError(f"weights {spec.weights!r} is not a folder here")
+    backend: Backend
+    if spec.diffusion is None:
+        backend = Swin2srBackend(spec, spec.weights)
+    else:
+        from deployments.upscaler.diffusion import load_pipeline
+
+        backend = load_pipeline(spec, spec.weights, spec.diffusion)
+    if backend.factor not in (2, spec.factor) or backend.factor > spec.factor:
+        raise ValueError(f"weights that enlarge {backend.factor}x cannot make {spec.factor}x")
+    return backend
 
 
 class LanczosBackend:
@@ -24,6 +41,7 @@ class LanczosBackend:
 
     align = 1
     margin = 0
+    alpha: Backend | None = None
     tile_batch = 1
 
     def __init__(self, factor: int) -> None:
@@ -35,7 +53,7 @@ class LanczosBackend:
         """Pillow holds pixels in 4 bytes: input, one axis enlarged, both; then the arrays of 3."""
         return height * width * (3 + 4 + 4 * self.factor + (4 + 3 + 3) * self.factor**2)
 
-    def compute(self, tiles: Tiles) -> Tiles:
+    def compute(self, tiles: Tiles, places: Sequence[Tile]) -> Tiles:
         height, width = tiles.shape[1:3]
         size = (width * self.factor, height * self.factor)
         return np.stack(
@@ -50,19 +68,13 @@ class LanczosBackend:
 
 
 class Swin2srBackend:
-    """`Swin2SRForImageSuperResolution` by `from_pretrained`: safetensors only, no remote code.
+    """`Swin2SRForImageSuperResolution` by `from_pretrained`: safetensors only, no remote code."""
 
-    Raises ValueError when the weights enlarge by a factor that cannot make up the spec's.
-    """
+    alpha: Backend | None = None
 
     def __init__(self, spec: UpscalerSpec, weights: str) -> None:
         from transformers import Swin2SRForImageSuperResolution
 
-        folder = Path(weights)
-        if not folder.is_dir() and spec.revision is None:
-            raise ValueError(
-                f"weights {weights!r} is not a folder here; a hub id needs a pinned revision beside it"
-            )
         self._on = TorchDevice(spec.dtype)
         network: Any = Swin2SRForImageSuperResolution.from_pretrained(
             weights, revision=spec.revision, use_safetensors=True, dtype=self._on.dtype
@@ -70,18 +82,16 @@ class Swin2srBackend:
         self._network = network.to(self._on.device).eval()
         config = network.config
         self.factor = int(config.upscale)
-        if self.factor not in (2, spec.factor) or self.factor > spec.factor:
-            raise ValueError(f"weights that enlarge {self.factor}x cannot make {spec.factor}x")
         self.align = self.margin = int(config.window_size)
         self.tile_batch = self._on.tile_batch
-        self.revision = spec.revision or digest(folder)
+        self.revision = spec.revision or digest(Path(weights))
         self.versions = {"backend": "swin2sr", "torch": self._on.torch.__version__, "dtype": spec.dtype}
         self._pixel_bytes = _pixel_bytes(config, self._on.dtype.itemsize)
 
     def tile_bytes(self, height: int, width: int) -> int:
         return int(height * width * self._pixel_bytes)
 
-    def compute(self, tiles: Tiles) -> Tiles:
+    def compute(self, tiles: Tiles, places: Sequence[Tile]) -> Tiles:
         with self._on.torch.inference_mode():
             return self._on.to_pixels(self._network(pixel_values=self._on.to_device(tiles)).reconstruction)
 

@@ -17,7 +17,7 @@ from deployments.hosted.keys import KeySource
 from deployments.hosted.spec import HostedSpec, IdeogramSpec, OpenAICompatibleSpec, OpenAIImagesSpec
 from deployments.spec import Autoscaling, BaseSpec, Pricing, WorkScaling
 from deployments.typesetter.spec import TypesetterSpec
-from deployments.upscaler.spec import UpscalerSpec
+from deployments.upscaler.spec import DiffusionUpscaling, UpscalerSpec
 from serve.config import (
     AppConfig,
     Auth,
@@ -56,6 +56,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "Adapters": LoraSpec,
     "kind: typesetter": TypesetterSpec,
     "kind: upscaler": UpscalerSpec,
+    "Diffusion upscaling": DiffusionUpscaling,
     "kind: denoiser": DenoiserSpec,
     "Hosted models": HostedSpec,
     "Keys of providers": KeySource,

@@ -7,6 +7,7 @@ import torch
 from deployments.denoiser import network
 from deployments.denoiser.backend import DenoiserBackend
 from deployments.denoiser.network import ResidualDenoiser
+from deployments.tiles.grid import Tile
 
 
 def test_untrained_it_is_the_identity() -> None:
@@ -38,8 +39,9 @@ def test_weights_survive_the_disk(tmp_path: Path) -> None:
     pixels = torch.rand(1, 3, 16, 16)
     assert torch.equal(network.load(tmp_path)(pixels), wild(pixels))
     tiles = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    places = [Tile(0, 0), Tile(0, 32)]
     backend = DenoiserBackend(tmp_path)
-    assert np.array_equal(backend.compute(tiles), backend.compute(tiles))
+    assert np.array_equal(backend.compute(tiles, places), backend.compute(tiles, places))
 
 
 def test_another_architecture_is_refused(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Backends for tests: exact arithmetic, and failures on demand."""
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 
-from deployments.tiles.grid import Tiles
+from deployments.tiles.backend import Backend
+from deployments.tiles.grid import Tile, Tiles
 
 
 class Repeating:
@@ -23,6 +25,7 @@ class Repeating:
         self.margin = margin
         self.tile_batch = 4
         self.versions = {"backend": "repeating"}
+        self.alpha: Backend | None = None
         self.fits = fits
         self.pixel_bytes = pixel_bytes
         self.batches: list[int] = []
@@ -34,7 +37,7 @@ class Repeating:
     def tile_bytes(self, height: int, width: int) -> int:
         return height * width * self.pixel_bytes
 
-    def compute(self, tiles: Tiles) -> Tiles:
+    def compute(self, tiles: Tiles, places: Sequence[Tile]) -> Tiles:
         import torch
 
         self.computing.set()

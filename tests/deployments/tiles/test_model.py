@@ -1,6 +1,7 @@
 import asyncio
 import hashlib
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from deployments.spec import Pricing
 from deployments.tiles import model as tiled
 from deployments.tiles import pace
 from deployments.tiles.backend import Backend
+from deployments.tiles.grid import Tile
 from deployments.tiles.model import TiledModel
 from deployments.tiles.spec import TiledSpec
 from deployments.types import EncodedImage, Encoding, ImageFormat, Pixels, RenderRequest
@@ -111,9 +113,9 @@ async def test_many_requests_share_one_budget_and_none_exceeds_it() -> None:
     used: list[int] = []
     compute = backend.compute
 
-    def watched(tiles: Pixels) -> Pixels:
+    def watched(tiles: Pixels, places: Sequence[Tile]) -> Pixels:
         used.append(model.load_report().memory_bytes)
-        return compute(tiles)
+        return compute(tiles, places)
 
     backend.compute = watched  # type: ignore[method-assign]
     results = await asyncio.gather(*(model.render(request(image)) for _ in range(16)))

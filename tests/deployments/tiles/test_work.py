@@ -86,7 +86,7 @@ def test_out_of_memory_with_one_tile_is_the_end() -> None:
 
 def test_other_failures_are_not_taken_for_memory() -> None:
     backend = Repeating()
-    backend.compute = lambda tiles: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    backend.compute = lambda tiles, places: 1 / 0  # type: ignore[method-assign,assignment,return-value]
     with pytest.raises(ZeroDivisionError):
         finished(TileWork(backend, SPEC, 2, image(9, 9)))
     assert backend.releases == 0

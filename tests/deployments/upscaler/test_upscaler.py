@@ -120,5 +120,5 @@ def test_weights_that_cannot_make_the_factor_are_refused(tmp_path: Path) -> None
 
 
 def test_a_hub_id_without_a_pinned_revision_is_refused() -> None:
-    with pytest.raises(ValueError, match="pinned revision"):
+    with pytest.raises(ValueError, match="nor pinned"):
         load_backend(UpscalerSpec(kind="upscaler", weights="someone/swin2sr"))
