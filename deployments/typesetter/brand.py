@@ -1,17 +1,4 @@
-"""Brand kits: a YAML file each, so that what is set keeps to a brand's guidelines.
-
-    name: acme
-    palette: {primary: "#0b5fff", sun: "#ffd23f", night: "#101830"}
-    fill: primary          # a token, hex or name; used where the request names no colour
-    ink: "#ffffff"
-    accent: sun
-    font: Archivo          # a bundled or configured family
-    weight: 800
-    corner: rounded
-    radius_ratio: 0.18     # of the shape's shorter side; 0.5 is a full round
-    padding_ratio: 1.2     # 1 is the usual spacing
-    uppercase: false
-    logo: acme.svg         # beside the YAML file; shown on banners, posters and cards
+"""Brand kits: a YAML file each, so that what is set keeps to a brand's guidelines (docs/brand-kits.md).
 
 Knows the files; knows nothing of requests.
 """
@@ -21,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
+from xml.etree import ElementTree as ET
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
@@ -73,6 +61,8 @@ NO_BRAND = BrandKit(BrandFile(name="none"))
 
 def load_brand_kits(folder: Path, families: tuple[str, ...]) -> dict[str, BrandKit]:
     """By name, from every .yaml file of `folder`. Raises ValueError naming file and fault."""
+    if not folder.is_dir():
+        raise ValueError(f"the folder of brand kits {str(folder)!r} does not exist")
     kits: dict[str, BrandKit] = {}
     for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
         kit = _load(path, families)
@@ -86,7 +76,7 @@ def _load(path: Path, families: tuple[str, ...]) -> BrandKit:
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         file = BrandFile.model_validate(content)
-    except (yaml.YAMLError, ValidationError) as error:
+    except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
         raise ValueError(f"brand kit {path.name}: {error}") from None
     tokens = {token: parse_colour(value) for token, value in file.palette.items()}
     for role in ("fill", "ink", "accent", "page"):
@@ -110,7 +100,11 @@ def _read_logo(brand_path: Path, logo: str | None) -> str | None:
         raise ValueError(
             f"brand kit {brand_path.name}: logo {logo!r} is not a file of at most {_MAX_LOGO_BYTES} bytes"
         )
-    svg = _XML_PROLOGUE.sub("", path.read_text(encoding="utf-8")).strip()
-    if not svg.startswith("<svg") or "viewBox" not in svg:
+    try:
+        svg = _XML_PROLOGUE.sub("", path.read_text(encoding="utf-8")).strip()
+        root = ET.fromstring(svg)
+    except (ET.ParseError, UnicodeDecodeError) as error:
+        raise ValueError(f"brand kit {brand_path.name}: logo {logo!r} is not XML: {error}") from None
+    if not svg.startswith("<svg") or "viewBox" not in root.attrib:
         raise ValueError(f"brand kit {brand_path.name}: logo {logo!r} is not an <svg> with a viewBox")
     return svg

@@ -24,8 +24,11 @@ _SCRIPTS = {
     "HIRAGANA": "Kana",
     "KATAKANA": "Kana",
     "CJK": "Kana",
+    "HANGUL": "Hang",
 }
 _MAX_NAMED = 8
+_EAST_ASIAN_SCRIPTS = frozenset({"Kana", "Hang"})
+_COMMON = "Zyyy"
 _JOINING_SCRIPTS = frozenset({"Arab"})
 
 
@@ -101,6 +104,24 @@ def require_coverage(text: str, stack: FontStack) -> None:
         raise errors.Unsupported(f"no font of the typesetter has the characters {names}{more}", "prompt")
 
 
+def with_one_east_asian_face(text: str, stack: FontStack) -> FontStack:
+    """The stack, with the first font that has all Chinese, Japanese and Korean characters of `text` before
+    those that have some: a line set in several faces is uneven. Unchanged if none has all.
+    """
+    letters = {character for character in text if _is_east_asian(character)}
+    whole = next((font for font in stack if font.covers(letters)), None)
+    if not letters or whole is None:
+        return stack
+    first = next(index for index, font in enumerate(stack) if any(map(font.covers, letters)))
+    return [*stack[:first], whole, *(font for font in stack[first:] if font is not whole)]
+
+
+def _is_east_asian(character: str) -> bool:
+    """With the punctuation and the full-width forms that belong to these scripts."""
+    code = ord(character)
+    return _script(character) in _EAST_ASIAN_SCRIPTS or 0x3001 <= code <= 0x303F or 0xFF01 <= code <= 0xFFEE
+
+
 def _name(characters: str) -> str:
     return " with ".join(f"U+{ord(c):04X} {unicodedata.name(c, 'unnamed')}" for c in characters)
 
@@ -147,8 +168,19 @@ def _itemise(text: str, stack: FontStack) -> list[_Piece]:
         if previous and previous.font is font and script in (None, previous.script):
             pieces[-1] = replace(previous, end=end)
         else:
-            pieces.append(_Piece(start, end, font, script or "Zyyy"))
-    return pieces
+            pieces.append(_Piece(start, end, font, script or _COMMON))
+    return _with_first_numbers_joined(text, pieces)
+
+
+def _with_first_numbers_joined(text: str, pieces: list[_Piece]) -> list[_Piece]:
+    """Numbers and signs take the face of what stands before them. Those that begin an East Asian line take
+    that of what follows: `6月14日` has one face."""
+    if len(pieces) < 2 or pieces[0].script != _COMMON or pieces[1].script not in _EAST_ASIAN_SCRIPTS:
+        return pieces
+    first, second = pieces[:2]
+    if not second.font.covers(text[first.start : first.end]):
+        return pieces
+    return [replace(second, start=first.start), *pieces[2:]]
 
 
 def _pieces_of_run(pieces: Sequence[_Piece], run: bidi.Run) -> list[_Piece]:
@@ -167,7 +199,7 @@ def _shape_piece(
     buffer.add_str(text, piece.start, piece.end - piece.start)
     buffer.direction = "rtl" if is_rtl else "ltr"
     buffer.script = piece.script
-    buffer.language = "ja" if piece.script == "Kana" else "und"
+    buffer.language = "ja" if any(map(_is_kana, text)) else "und"
     buffer.cluster_level = hb.BufferClusterLevel.MONOTONE_CHARACTERS
     hb.shape(piece.font.shaper, buffer)
     em = piece.font.units_per_em
@@ -203,6 +235,10 @@ def _script(character: str) -> str | None:
     if not unicodedata.category(character).startswith("L"):
         return None
     return _SCRIPTS.get(unicodedata.name(character, "").split(" ")[0])
+
+
+def _is_kana(character: str) -> bool:
+    return 0x3041 <= ord(character) <= 0x30FF
 
 
 def _is_extending(character: str) -> bool:

@@ -135,6 +135,7 @@ def _paragraph(line: Line, style: Style, upper: bool, small_scale: float) -> Par
     is_title = line.role is Role.TITLE
     stack = style.title if is_title or line.emphasis else style.body
     shaping.require_coverage(text, stack)
+    stack = shaping.with_one_east_asian_face(text, stack)
     scale = 1.0 if is_title else small_scale
     scale *= 1.6 if line.emphasis else 1.0
     tracking = 0.1 if line.role is Role.KICKER else 0.0

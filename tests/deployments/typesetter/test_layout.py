@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from deployments.typesetter.brand import BrandFile
 from deployments.typesetter.fonts import BUNDLED_FAMILIES
 from deployments.typesetter.icons import icon_names
 from deployments.typesetter.layout import Anchor, Corner, Kind, Layout, Role
@@ -27,7 +26,7 @@ def test_every_choice_is_documented(names: type) -> None:
 
 
 def test_every_field_font_and_icon_is_documented() -> None:
-    for name in (*Layout.model_fields, *BrandFile.model_fields, *BUNDLED_FAMILIES):
+    for name in (*Layout.model_fields, *BUNDLED_FAMILIES):
         assert f"`{name}`" in DOCUMENT, name
     listed = re.search(r"Icons: (.+?)\n\n", DOCUMENT, re.DOTALL)
     assert listed is not None
