@@ -12,7 +12,14 @@ from helm_python import _native
 
 Object = dict[str, Any]
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
+_FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
+
+
+class _Loader(_FastLoader):
+    """A plain `=` is text, as it is for Kubernetes: YAML 1.1 gives it a meaning, Go's YAML does not."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", _Loader.construct_yaml_str)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHART = REPOSITORY / "helm" / "atelier"
