@@ -60,7 +60,7 @@ class Entry:
             arrived_s=self.arrived_s,
             deadline_s=self.deadline_s,
             steady=self.steady,
-            begun=self.steps_done > 0,
+            steps_done=self.steps_done,
             alone=self.alone,
             refusable=self.refusable,
             background=self.background,

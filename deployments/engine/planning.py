@@ -14,14 +14,21 @@ Filter, order, fill:
    benchmarks/engine_slo.py measures the three orders.
 4. Others of the leader's shape fill its batch up to the cap, as long as the leader is still on time at the
    pace of the larger batch.
+5. Who has no deadline, and has not yet run out of patience, lets shorter requests go first: those take the
+   places of longer ones, and the longest leave the batch where the rest gains by it (`worth_sharing`). The
+   end of its patience, when it is ordered by the deadline that it has not, bounds how long it waits.
 """
 
 import heapq
+import math
 from collections.abc import Sequence
 
 from deployments.engine.work import Batch, Costs, Order, Plan, Refusal, Rules, Standing
 
 _TOLERANCE_S = 1e-9
+
+WORTHWHILE_RATIO = 1.1
+"""So much faster the rest of a batch must progress before somebody steps aside for it."""
 
 
 def plan(queue: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> Plan:
@@ -57,6 +64,23 @@ def due_s(one: Standing, rules: Rules) -> float:
     if one.deadline_s is not None:
         return one.deadline_s
     return one.arrived_s + (rules.background_patience_s if one.background else rules.patience_s)
+
+
+def worth_sharing(window: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> Sequence[Standing]:
+    """The part of the batch `window` that runs: all, or all but the longest of those that can wait.
+
+    A step advances each member by 1 / steps of its work. A delay hurts the more, the less time a request
+    takes alone, so progress counts by 1 / steps as well: the sum of 1 / steps² per second is compared.
+    Among equals the full batch is always best, as long as a larger batch renders more images a second.
+    """
+    waiting = _by_length(window, now_s, rules)
+    best, best_rate = window, WORTHWHILE_RATIO * _progress(window, costs)
+    for kept in range(len(waiting)):
+        gone = {one.number for one in waiting[kept:]}
+        rest = [one for one in window if one.number not in gone]
+        if rest and (rate := _progress(rest, costs)) > best_rate:
+            best, best_rate = rest, rate
+    return best
 
 
 def _hopeless(alive: Sequence[Standing], costs: Costs, now_s: float) -> list[Refusal]:
@@ -95,7 +119,7 @@ def _given_up(alive: Sequence[Standing], costs: Costs, now_s: float, rules: Rule
 
 
 def _may_shed(one: Standing, given_up: dict[int, float]) -> bool:
-    return one.number in given_up and not one.begun
+    return one.number in given_up and one.steps_done == 0
 
 
 def _rank(one: Standing, costs: Costs, now_s: float, rules: Rules) -> tuple[float, float, int]:
@@ -125,10 +149,34 @@ def _fill(
     width = min(rules.steady_width, cap)
     if not leader.steady and room < width:
         company = [one for one in company if not one.steady]
-    members = company[:room]
+    members: Sequence[Standing] = company[:room]
+    if rules.order is not Order.ARRIVAL and not leader.alone:
+        members = worth_sharing(_shorter_first(company, now_s, rules)[:room], costs, now_s, rules)
     if not any(one.steady for one in members):
         return Batch(leader.shape, _numbers(members))
     return Batch(leader.shape, _numbers(company[: 1 if leader.alone else width]), width)
+
+
+def _shorter_first(company: Sequence[Standing], now_s: float, rules: Rules) -> list[Standing]:
+    """Those that can wait change places among themselves; nobody else moves."""
+    waiting = iter(_by_length(company, now_s, rules))
+    return [next(waiting) if _can_wait(one, now_s, rules) else one for one in company]
+
+
+def _by_length(requests: Sequence[Standing], now_s: float, rules: Rules) -> list[Standing]:
+    """Those that can wait, background work after all others, the shortest first."""
+    waiting = (one for one in requests if _can_wait(one, now_s, rules))
+    return sorted(waiting, key=lambda one: (one.background, one.steps, one.arrived_s, one.number))
+
+
+def _can_wait(one: Standing, now_s: float, rules: Rules) -> bool:
+    return one.deadline_s is None and now_s < due_s(one, rules)
+
+
+def _progress(batch: Sequence[Standing], costs: Costs) -> float:
+    """Infinite where nothing is known of the time that a step takes."""
+    step_s = costs.step_s(batch[0].shape, len(batch))
+    return sum(1 / one.steps**2 for one in batch) / step_s if step_s > 0 else math.inf
 
 
 def _numbers(members: Sequence[Standing]) -> tuple[int, ...]:

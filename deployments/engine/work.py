@@ -32,7 +32,7 @@ class Standing:
     """One request at a step boundary. `number` counts arrivals; `steps_left` is at least 1.
 
     Without a deadline, `deadline_s` is None. `steady`: the pixels must not depend on the neighbours.
-    `begun`: it has taken a step already. `alone`: a call that held it failed, and it shares no more until
+    `alone`: a call that held it failed, and it shares no more until
     one of its own succeeds. `refusable`: predictions are good enough to refuse it by. `background`: nobody
     waits for it, so it has the longer patience.
     """
@@ -43,11 +43,15 @@ class Standing:
     arrived_s: float
     deadline_s: float | None = None
     steady: bool = False
-    begun: bool = False
+    steps_done: int = 0
     alone: bool = False
     refusable: bool = True
     background: bool = False
     cancelled: bool = False
+
+    @property
+    def steps(self) -> int:
+        return self.steps_done + self.steps_left
 
 
 class Costs(Protocol):

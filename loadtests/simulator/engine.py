@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from deployments.engine.planning import plan
+from deployments.engine.planning import plan, worth_sharing
 from deployments.engine.work import Rules, Shape, Standing
 
 NEVER = math.inf
@@ -44,7 +44,7 @@ class StepCosts:
 class Job:
     """One image on one replica. `owner` is whoever waits for it."""
 
-    __slots__ = ("arrived_s", "begun", "deadline_s", "number", "owner", "shape", "steps_left")
+    __slots__ = ("arrived_s", "deadline_s", "number", "owner", "shape", "steps_done", "steps_left")
 
     def __init__(
         self, number: int, shape: Shape, steps: int, arrived_s: float, deadline_s: float | None, owner: Any
@@ -55,11 +55,16 @@ class Job:
         self.arrived_s = arrived_s
         self.deadline_s = deadline_s
         self.owner = owner
-        self.begun = False
+        self.steps_done = 0
 
     def standing(self) -> Standing:
         return Standing(
-            self.number, self.shape, self.steps_left, self.arrived_s, self.deadline_s, begun=self.begun
+            self.number,
+            self.shape,
+            self.steps_left,
+            self.arrived_s,
+            self.deadline_s,
+            steps_done=self.steps_done,
         )
 
 
@@ -94,7 +99,7 @@ class StepEngine:
         finished: list[Job] = []
         for job in self._batch:
             job.steps_left -= self._run_steps
-            job.begun = True
+            job.steps_done += self._run_steps
             if job.steps_left <= 0:
                 finished.append(job)
         if finished:
@@ -143,6 +148,8 @@ class StepEngine:
         last_s = now_s + (steps - 1) * pace_s
         if not (self._all_in_time(now_s, pace_s) and self._none_given_up(last_s, steps - 1)):
             return False
+        if not self._none_steps_aside(now_s):
+            return False
         self._batch = list(self._jobs)
         self._run_steps, self._step_s = steps, pace_s
         return True
@@ -154,6 +161,14 @@ class StepEngine:
             or now_s + job.steps_left * pace_s + self._costs.decode_time_s <= job.deadline_s
             for job in self._jobs
         )
+
+    def _none_steps_aside(self, now_s: float) -> bool:
+        """Now, and so at each later step: with time there are fewer that could."""
+        steps = self._jobs[0].steps_done + self._jobs[0].steps_left
+        if all(job.steps_done + job.steps_left == steps for job in self._jobs):
+            return True
+        batch = [job.standing() for job in self._jobs]
+        return len(worth_sharing(batch, self._costs, now_s, self._rules)) == len(batch)
 
     def _none_given_up(self, at_s: float, steps_done: int) -> bool:
         """Whether the plan, which adds up work in full batches, would find everybody on time then; it does

@@ -94,9 +94,10 @@ def test_requests_join_and_leave_at_step_boundaries(make_engine: MakeEngine) -> 
     gate = Gate()
     denoiser = FakeDenoiser(step_s=lambda shape, rows: 1.0, wait=gate)
     engine = make_engine(denoiser)
-    long = engine.submit(ask("long", steps=6))
+    due_s = time.monotonic() + 1000
+    long = engine.submit(ask("long", steps=6, deadline_s=due_s))
     assert gate.reached.wait(WAIT_S)
-    short = engine.submit(ask("short", steps=2))
+    short = engine.submit(ask("short", steps=2, deadline_s=due_s + 1))
     until(lambda: (entry := engine._desk.get(short[0])) is not None and entry.prepared_s is not None)
     gate.open()
     result(short)

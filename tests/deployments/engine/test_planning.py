@@ -105,7 +105,7 @@ def test_when_not_all_can_be_on_time_the_longest_is_given_up() -> None:
 
 def test_what_has_begun_is_not_refused_but_goes_last() -> None:
     short = [standing(number, steps=1, deadline_s=12.9) for number in range(10)]
-    long = standing(99, steps=14, deadline_s=12.9, begun=True)
+    long = standing(99, steps=14, deadline_s=12.9, steps_done=1)
     assert refused(*short, long) == {}
     assert 99 not in chosen(*short, long)
     assert chosen(*short[:2], long) == (0, 1, 99)
@@ -120,7 +120,7 @@ def test_company_is_kept_only_as_long_as_the_leader_is_on_time() -> None:
 
 
 def test_patience_puts_a_request_without_deadline_before_later_ones_with_one() -> None:
-    patient = standing(0)
+    patient = standing(0, steps=1)
     rivals = [standing(number, steps=1, deadline_s=10.0 + number) for number in (1, 25)]
     assert chosen(patient, *rivals, rules=Rules(patience_s=20.0)) == (1, 0, 25)
 
@@ -171,6 +171,41 @@ def test_first_come_order_gives_nobody_up() -> None:
     assert decision.batch.numbers == (0, 1, 2, 3)
 
 
+def test_without_deadlines_the_long_step_aside_for_the_short() -> None:
+    """A step of two takes 0.3 s, of one 0.2 s: without the long one the short one is done in 2/3 the time."""
+    assert chosen(standing(1, steps=30), standing(2, steps=4)) == (2,)
+    assert chosen(standing(1, steps=29, steps_done=1), standing(2, steps=4)) == (2,)
+
+
+def test_where_company_costs_next_to_nothing_nobody_steps_aside() -> None:
+    queue = [standing(1, steps=30), standing(2, steps=4)]
+    assert chosen(*queue, costs=FixedCosts(fixed_s=1.0, per_request_s=0.01)) == (2, 1)
+
+
+def test_nobody_steps_aside_for_its_like() -> None:
+    """However little is left of it."""
+    queue = [standing(1, steps=2, steps_done=26), standing(2, steps=28), standing(3, steps=28)]
+    assert chosen(*queue, costs=FixedCosts(fixed_s=0.0)) == (1, 2, 3)
+
+
+def test_the_long_take_no_place_from_the_short() -> None:
+    long = [standing(number, steps=30) for number in range(4)]
+    assert chosen(*long, standing(8, steps=4), standing(9, steps=4)) == (8, 9)
+
+
+def test_who_has_waited_long_enough_steps_aside_no_more() -> None:
+    queue = [standing(1, steps=30), standing(2, steps=4)]
+    assert chosen(*queue, now_s=31.5, rules=Rules(patience_s=30.0)) == (1, 2)
+
+
+def test_who_has_a_deadline_steps_aside_for_nobody() -> None:
+    assert chosen(standing(1, steps=30, deadline_s=500.0), standing(2, steps=4)) == (2, 1)
+
+
+def test_an_unhurried_long_request_does_not_slow_a_short_one_with_a_deadline() -> None:
+    assert chosen(standing(1, steps=30, background=True), standing(2, steps=4, deadline_s=90.0)) == (2,)
+
+
 def test_slack_order_counts_the_work_that_is_left() -> None:
     """Due at the same time; the one with more steps left has less to spare."""
     queue = [standing(1, steps=2, deadline_s=60.0), standing(2, steps=20, deadline_s=60.0)]
@@ -187,7 +222,7 @@ queues = st.lists(
         arrived_s=st.floats(0, 100),
         deadline_s=st.none() | st.floats(50, 200),
         steady=st.booleans(),
-        begun=st.booleans(),
+        steps_done=st.integers(0, 50),
         alone=st.booleans(),
         refusable=st.booleans(),
         cancelled=st.booleans(),
@@ -238,6 +273,21 @@ def test_what_a_plan_never_does(queue: list[Standing], costs: FixedCosts, now_s:
     assert decision.batch == plan(list(reversed(queue)), costs, now_s, rules).batch
 
 
+@given(
+    steps=st.integers(1, 50),
+    done=st.lists(st.integers(0, 49), min_size=1, max_size=8),
+    fixed_s=st.floats(0, 10),
+    per_request_s=st.floats(0, 10),
+)
+def test_equals_fill_the_batch(steps: int, done: list[int], fixed_s: float, per_request_s: float) -> None:
+    queue = [
+        standing(number, steps - min(each, steps - 1), steps_done=min(each, steps - 1))
+        for number, each in enumerate(done)
+    ]
+    costs = FixedCosts(fixed_s, per_request_s, caps={SMALL: 8})
+    assert chosen(*queue, costs=costs) == tuple(range(len(done)))
+
+
 @given(cap=st.integers(1, 6), pressure=st.floats(1.0, 3.0), seed=st.integers(0, 2**32))
 @settings(max_examples=25, deadline=None)
 def test_nobody_starves(cap: int, pressure: float, seed: int) -> None:
@@ -266,7 +316,9 @@ def test_nobody_starves(cap: int, pressure: float, seed: int) -> None:
         assert decision.batch is not None
         ran = set(decision.batch.numbers)
         queue = [
-            replace(one, steps_left=one.steps_left - 1, begun=True) if one.number in ran else one
+            replace(one, steps_left=one.steps_left - 1, steps_done=one.steps_done + 1)
+            if one.number in ran
+            else one
             for one in queue
             if one.number not in gone and not (one.number in ran and one.steps_left == 1)
         ]

@@ -48,7 +48,7 @@ def step_by_step(arrivals, known):
         now_s += known.step_s(decided.batch.shape, len(decided.batch.numbers))
         for each in present:
             each.steps_left -= each.number in decided.batch.numbers
-            each.begun |= each.number in decided.batch.numbers
+            each.steps_done += each.number in decided.batch.numbers
         ends += [(each.number, now_s, True) for each in present if each.steps_left == 0]
         present = [each for each in present if each.steps_left]
     return sorted(ends)
