@@ -14,9 +14,9 @@ Filter, order, fill:
    benchmarks/engine_slo.py measures the three orders.
 4. Others of the leader's shape fill its batch up to the cap, as long as the leader is still on time at the
    pace of the larger batch.
-5. Who has no deadline, and has not yet run out of patience, lets shorter requests go first: those take the
-   places of longer ones, and the longest leave the batch where the rest gains by it (`worth_sharing`). The
-   end of its patience, when it is ordered by the deadline that it has not, bounds how long it waits.
+5. Who has no deadline lets shorter requests go first, until `yields_ratio` of the time that it takes alone
+   has passed (background work: until its patience is over): those take the places of longer ones, and the
+   longest leave the batch where the rest gains by it (`worth_sharing`).
 """
 
 import heapq
@@ -73,7 +73,7 @@ def worth_sharing(window: Sequence[Standing], costs: Costs, now_s: float, rules:
     takes alone, so progress counts by 1 / steps as well: the sum of 1 / steps² per second is compared.
     Among equals the full batch is always best, as long as a larger batch renders more images a second.
     """
-    waiting = _by_length(window, now_s, rules)
+    waiting = _by_length(window, costs, now_s, rules)
     best, best_rate = window, WORTHWHILE_RATIO * _progress(window, costs)
     for kept in range(len(waiting)):
         gone = {one.number for one in waiting[kept:]}
@@ -151,26 +151,33 @@ def _fill(
         company = [one for one in company if not one.steady]
     members: Sequence[Standing] = company[:room]
     if rules.order is not Order.ARRIVAL and not leader.alone:
-        members = worth_sharing(_shorter_first(company, now_s, rules)[:room], costs, now_s, rules)
+        members = worth_sharing(_shorter_first(company, costs, now_s, rules)[:room], costs, now_s, rules)
     if not any(one.steady for one in members):
         return Batch(leader.shape, _numbers(members))
     return Batch(leader.shape, _numbers(company[: 1 if leader.alone else width]), width)
 
 
-def _shorter_first(company: Sequence[Standing], now_s: float, rules: Rules) -> list[Standing]:
-    """Those that can wait change places among themselves; nobody else moves."""
-    waiting = iter(_by_length(company, now_s, rules))
-    return [next(waiting) if _can_wait(one, now_s, rules) else one for one in company]
+def _shorter_first(company: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> list[Standing]:
+    """Those without a deadline change places among themselves: who has waited enough, then the shortest."""
+    waiting = _by_length(company, costs, now_s, rules)
+    can_wait = {one.number for one in waiting}
+    undated = [one for one in company if one.deadline_s is None and one.number not in can_wait]
+    in_turn = iter([*undated, *waiting])
+    return [next(in_turn) if one.deadline_s is None else one for one in company]
 
 
-def _by_length(requests: Sequence[Standing], now_s: float, rules: Rules) -> list[Standing]:
+def _by_length(requests: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> list[Standing]:
     """Those that can wait, background work after all others, the shortest first."""
-    waiting = (one for one in requests if _can_wait(one, now_s, rules))
+    waiting = (one for one in requests if _can_wait(one, costs, now_s, rules))
     return sorted(waiting, key=lambda one: (one.background, one.steps, one.arrived_s, one.number))
 
 
-def _can_wait(one: Standing, now_s: float, rules: Rules) -> bool:
-    return one.deadline_s is None and now_s < due_s(one, rules)
+def _can_wait(one: Standing, costs: Costs, now_s: float, rules: Rules) -> bool:
+    """Nobody can on a guess: where no step was seen, no time is known that it takes alone."""
+    if one.deadline_s is not None or now_s >= due_s(one, rules):
+        return False
+    alone_s = one.steps * costs.step_s(one.shape, 1)
+    return one.background or now_s < one.arrived_s + rules.yields_ratio * alone_s
 
 
 def _progress(batch: Sequence[Standing], costs: Costs) -> float:

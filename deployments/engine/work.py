@@ -81,7 +81,8 @@ class Order(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Rules:
     """`patience_s`: a request without a deadline is ordered as if it were due that long after it came;
-    `background_patience_s` for those that nobody waits for.
+    `background_patience_s` for those that nobody waits for. `yields_ratio`: it lets shorter ones go first for
+    that many times as long as its own steps take alone.
 
     `steady_width`: a batch that holds a steady request is padded to this many requests, always.
     """
@@ -89,6 +90,7 @@ class Rules:
     order: Order = Order.DEADLINE
     patience_s: float = 30.0
     background_patience_s: float = 300.0
+    yields_ratio: float = 2.0
     steady_width: int = 4
 
 

@@ -182,6 +182,11 @@ def test_where_company_costs_next_to_nothing_nobody_steps_aside() -> None:
     assert chosen(*queue, costs=FixedCosts(fixed_s=1.0, per_request_s=0.01)) == (2, 1)
 
 
+def test_nobody_steps_aside_on_a_guess() -> None:
+    queue = [standing(1, steps=30), standing(2, steps=4)]
+    assert chosen(*queue, costs=FixedCosts(fixed_s=0.0, per_request_s=0.0)) == (1, 2)
+
+
 def test_nobody_steps_aside_for_its_like() -> None:
     """However little is left of it."""
     queue = [standing(1, steps=2, steps_done=26), standing(2, steps=28), standing(3, steps=28)]
@@ -193,9 +198,22 @@ def test_the_long_take_no_place_from_the_short() -> None:
     assert chosen(*long, standing(8, steps=4), standing(9, steps=4)) == (8, 9)
 
 
-def test_who_has_waited_long_enough_steps_aside_no_more() -> None:
-    queue = [standing(1, steps=30), standing(2, steps=4)]
-    assert chosen(*queue, now_s=31.5, rules=Rules(patience_s=30.0)) == (1, 2)
+def test_who_has_waited_for_twice_its_own_time_steps_aside_no_more() -> None:
+    """Alone, 30 steps take 6 s; it came after 1 s."""
+    queue = [standing(1, steps=30), standing(2, steps=4, arrived_s=12.0)]
+    assert chosen(*queue, now_s=12.9) == (2,)
+    assert chosen(*queue, now_s=13.1) == (1, 2)
+
+
+def test_who_is_out_of_patience_steps_aside_no_more() -> None:
+    queue = [standing(1, steps=30), standing(2, steps=4, arrived_s=12.0)]
+    assert chosen(*queue, now_s=12.9, rules=Rules(patience_s=11.0)) == (1, 2)
+
+
+def test_background_work_steps_aside_for_as_long_as_its_patience() -> None:
+    queue = [standing(1, steps=30, background=True), standing(2, steps=4, arrived_s=300.0)]
+    assert chosen(*queue, now_s=300.5) == (2,)
+    assert chosen(*queue, now_s=301.5) == (1, 2)
 
 
 def test_who_has_a_deadline_steps_aside_for_nobody() -> None:
