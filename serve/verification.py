@@ -1,12 +1,15 @@
 """Renders the images of a receipt again, by a server or in this process, and compares their pixels.
 
-A receipt holds no prompt: what is asked again is built from the request that the caller kept and from what
-the receipt says was done (seed, size, steps, guidance, adapter). Compares stage by stage.
+A receipt holds neither prompt nor pictures: what is asked again is built from the request that the caller
+kept and from what the receipt says was done (seed, size, steps, guidance, strength, adapter). Compares stage
+by stage.
 """
 
+import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -17,19 +20,33 @@ from deployments import errors
 from deployments.catalog import build_model
 from deployments.model import Model
 from deployments.spec import BaseSpec
-from deployments.types import EncodedImage, Pixels, RenderRequest, StageReceipt
+from deployments.types import EncodedImage, Mask, Pixels, RenderRequest, StageReceipt
 from deployments.typesetter.prompt import strip_text
 from deployments.typesetter.spec import TypesetterSpec
+from deployments.uploads import decode_image, decode_mask
 from deployments.verify import Verdict, compare, made_of_other_inputs
 from serve.api.images import job_from
 from serve.config import AppConfig
 from serve.errors import ApiError
 from serve.jobs import ImageJob
-from serve.schemas import AtelierOptions, ImageGenerationRequest
+from serve.schemas import (
+    AtelierOptions,
+    ImageEditRequest,
+    ImageGenerationRequest,
+    ImageVariationRequest,
+)
 
 
 class Unverifiable(Exception):
     """Nothing can be said of the pixels. The message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The files that came with the request, as they were sent."""
+
+    image: bytes | None = None
+    mask: bytes | None = None
 
 
 class _Kept(BaseModel):
@@ -83,13 +100,30 @@ def read_receipt(text: bytes) -> Kept:
     raise Unverifiable("this is no receipt: give the answer's JSON, or the `atelier` object in it")
 
 
-def read_request(text: bytes) -> ImageGenerationRequest:
-    """The body that was sent. Raises Unverifiable."""
+def read_request(text: bytes, pictures: Pictures) -> ImageGenerationRequest:
+    """The body that was sent, or the form's fields as JSON if pictures came with it. Raises Unverifiable."""
+    kind = _kind(pictures, has_prompt=b'"prompt"' in text)
     try:
-        return ImageGenerationRequest.model_validate_json(text)
+        return kind.model_validate_json(text)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise Unverifiable(f"the request is not one of POST /v1/images/generations: {problems}") from None
+        raise Unverifiable(f"the request is not one of POST {_path(kind)}: {problems}") from None
+
+
+def request_of(prompt: str | None, pictures: Pictures) -> ImageGenerationRequest:
+    """A request that said no more than that; a picture without a prompt asked for a variation."""
+    return _kind(pictures, has_prompt=prompt is not None)(prompt=prompt or "")
+
+
+def _kind(pictures: Pictures, has_prompt: bool) -> type[ImageGenerationRequest]:
+    if pictures.image is None:
+        return ImageGenerationRequest
+    return ImageEditRequest if has_prompt or pictures.mask is not None else ImageVariationRequest
+
+
+def _path(kind: type[ImageGenerationRequest]) -> str:
+    paths = {ImageEditRequest: "edits", ImageVariationRequest: "variations"}
+    return f"/v1/images/{paths.get(kind, 'generations')}"
 
 
 def request_again(body: ImageGenerationRequest, image: Image) -> ImageGenerationRequest:
@@ -103,7 +137,7 @@ def request_again(body: ImageGenerationRequest, image: Image) -> ImageGeneration
     options = body.atelier.model_dump()
     options |= {"seed": image.seed, "max_latency_ms": None, "steps": first.steps or body.atelier.steps}
     options |= {"deterministic": bool(first.details.get("deterministic"))}
-    for name in ("guidance_scale", "lora"):
+    for name in ("guidance_scale", "lora", "strength"):
         options[name] = first.details.get(name, options[name])
     changes: dict[str, Any] = {"n": 1, "response_format": "b64_json", "stream": None, "partial_images": None}
     if len(image.stages) == 1:
@@ -118,22 +152,26 @@ class Renderer(Protocol):
 
 
 @asynccontextmanager
-async def by_server(url: str, api_key: str | None, timeout_s: float) -> AsyncIterator[Renderer]:
+async def by_server(
+    url: str, api_key: str | None, timeout_s: float, pictures: Pictures
+) -> AsyncIterator[Renderer]:
     """The server at `url` renders; it neither takes an image from its cache nor keeps one."""
     if urlsplit(url).scheme not in ("http", "https"):
         raise Unverifiable(f"{url} is not a server's address, as in http://127.0.0.1:8000")
-    endpoint = f"{url.rstrip('/')}/v1/images/generations"
-    headers = {"cache-control": "no-store", "content-type": "application/json"}
+    headers = {"cache-control": "no-store"}
     if api_key is not None:
         headers["authorization"] = f"Bearer {api_key}"
 
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s)) as session:
 
         async def render(request: ImageGenerationRequest, image: Image) -> list[StageReceipt]:
-            body = request.model_dump_json(exclude_defaults=True)
+            _check_pictures(image, pictures)
+            fields = request.model_dump(mode="json", exclude_defaults=True)
+            body = {"json": fields} if pictures.image is None else {"data": _form(fields, pictures)}
+            endpoint = url.rstrip("/") + _path(type(request))
             try:
                 # The key is for this server alone.
-                posted = session.post(endpoint, data=body, headers=headers, allow_redirects=False)
+                posted = session.post(endpoint, headers=headers, allow_redirects=False, **body)
                 async with posted as response:
                     answer = await response.read()
             except (aiohttp.ClientError, TimeoutError) as error:
@@ -146,7 +184,7 @@ async def by_server(url: str, api_key: str | None, timeout_s: float) -> AsyncIte
 
 
 @asynccontextmanager
-async def in_this_process(config: AppConfig) -> AsyncIterator[Renderer]:
+async def in_this_process(config: AppConfig, pictures: Pictures) -> AsyncIterator[Renderer]:
     """The models of `config` render here; each is loaded when the first image needs it."""
     loaded: dict[str, Model] = {}
 
@@ -162,12 +200,15 @@ async def in_this_process(config: AppConfig) -> AsyncIterator[Renderer]:
         if unknown:
             known = ", ".join(sorted(config.models))
             raise Unverifiable(f"the config has no model {', '.join(sorted(unknown))}; it has {known}")
+        _check_pictures(image, pictures)
         try:
             job = job_from(request, config.limits, "verify", time.monotonic())
-        except ApiError as error:
+            picture, mask = _decoded(pictures)
+        except (ApiError, errors.InvalidRequest) as error:
             raise Unverifiable(f"the request is refused: {error.message}") from None
+        job = replace(job, mask=mask)
         made: list[StageReceipt] = []
-        pixels: Pixels | None = None
+        pixels = picture
         for index, stage in enumerate(image.stages):
             later = [config.models[each.model] for each in image.stages[index + 1 :]]
             try:
@@ -222,11 +263,38 @@ def _asked(stage: Stage, job: ImageJob, pixels: Pixels | None, later: Sequence[B
         guidance_scale=job.guidance_scale,
         negative_prompt=job.negative_prompt,
         image=pixels,
+        mask=job.mask,
+        strength=job.strength,
         lora=job.lora,
         deterministic=job.asset.deterministic,
         encoding=None if later else job.encoding,
         options=job.options,
     )
+
+
+def _check_pictures(image: Image, pictures: Pictures) -> None:
+    was_edited = image.stages[0].details.get("strength") is not None
+    if was_edited and pictures.image is None:
+        raise Unverifiable("the receipt is of a picture that was changed: give its file with --image")
+
+
+def _decoded(pictures: Pictures) -> tuple[Pixels | None, Mask | None]:
+    """Raises InvalidRequest naming the file that is no sound picture."""
+    if pictures.image is None:
+        return None, None
+    image = decode_image(pictures.image)
+    height, width = image.shape[:2]
+    return image, None if pictures.mask is None else decode_mask(pictures.mask, width, height)
+
+
+def _form(fields: dict[str, Any], pictures: Pictures) -> aiohttp.FormData:
+    form = aiohttp.FormData()
+    for name, value in fields.items():
+        form.add_field(name, value if isinstance(value, str) else json.dumps(value))
+    for name, data in (("image", pictures.image), ("mask", pictures.mask)):
+        if data is not None:
+            form.add_field(name, data, filename=name, content_type="application/octet-stream")
+    return form
 
 
 def _reason(answer: bytes) -> str:

@@ -31,6 +31,7 @@ from deployments.types import (
     RenderResult,
     StageReceipt,
 )
+from deployments.verify import inputs_sha256
 
 T = TypeVar("T")
 
@@ -158,6 +159,7 @@ class TiledModel:
             if finisher is not None:
                 await self._in_worker(lambda: finisher(work.output))
             digest = await self._in_worker(lambda: images.sha256(work.output))
+            inputs = await self._in_worker(lambda: inputs_sha256("", "", request.image))
             encoded = await self._encoded(work.output, request.encoding)
         except asyncio.CancelledError:
             self._release_after_current_batch(work.reserved_bytes)
@@ -170,7 +172,7 @@ class TiledModel:
         finally:
             self._running -= 1
         run_ms = (time.perf_counter() - started) * 1000
-        return RenderResult(encoded, self._receipt(work, digest, queue_ms, run_ms, busy_s))
+        return RenderResult(encoded, self._receipt(work, inputs, digest, queue_ms, run_ms, busy_s))
 
     async def _compute(self, work: TileWork) -> float:
         """Seconds of computing, without those in which other requests had their turn."""
@@ -197,7 +199,7 @@ class TiledModel:
             )
 
     def _receipt(
-        self, work: TileWork, digest: str, queue_ms: float, run_ms: float, busy_s: float
+        self, work: TileWork, inputs: str, digest: str, queue_ms: float, run_ms: float, busy_s: float
     ) -> StageReceipt:
         height, width = work.output.shape[:2]
         pricing, gpu_s = self._spec.pricing, busy_s * self._spec.num_gpus
@@ -213,6 +215,7 @@ class TiledModel:
             pixels_sha256=digest,
             details={
                 "factor": work.factor,
+                "inputs_sha256": inputs,
                 "tiles": work.tiles,
                 "tile_batch": work.tile_batch,
                 "reserved_bytes": work.reserved_bytes,

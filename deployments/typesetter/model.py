@@ -48,6 +48,7 @@ from deployments.typesetter.over_picture import PLATE_KINDS, compose_over
 from deployments.typesetter.prompt import parse_prompt
 from deployments.typesetter.scene import Scene, to_svg
 from deployments.typesetter.spec import TypesetterSpec
+from deployments.verify import inputs_sha256
 
 MIN_SIDE_PX = 32
 _SMOOTHING = 0.2
@@ -149,7 +150,10 @@ class TypesetterModel:
             seed=request.seed,
             cost_usd=self._spec.pricing.usd_per_image,
             pixels_sha256=digest,
-            details=_details(drawing),
+            details={
+                "inputs_sha256": inputs_sha256(request.prompt, "", request.image),
+                **_details(drawing),
+            },
         )
         return RenderResult(image, receipt)
 

@@ -14,6 +14,7 @@ from serve.schemas import ImageGenerationRequest
 from serve.verification import (
     Image,
     Kept,
+    Pictures,
     Renderer,
     Unverifiable,
     by_server,
@@ -21,6 +22,7 @@ from serve.verification import (
     read_receipt,
     read_request,
     request_again,
+    request_of,
     verdicts,
 )
 
@@ -46,7 +48,9 @@ class _Trouble(click.ClickException):
 @click.option("--url", help="Ask this server to render again, as in http://127.0.0.1:8000.")
 @click.option("--api-key-file", type=_INPUT_FILE, help="For --url.")
 @click.option("--config", "config_path", type=_INPUT_FILE, help="Render here, with this app config's models.")
-@click.option("--image", "number", type=click.IntRange(min=0), help="Which image, from 0.  [default: all]")
+@click.option("--image", "image_file", type=_INPUT_FILE, help="The picture that was sent, for edits.")
+@click.option("--mask", "mask_file", type=_INPUT_FILE, help="The mask that was sent with it.")
+@click.option("--number", type=click.IntRange(min=0), help="Which image, from 0.  [default: all]")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=1), default=600.0, help="Seconds an image.")
 def verify(
     receipt: IO[bytes],
@@ -55,28 +59,34 @@ def verify(
     url: str | None,
     api_key_file: Path | None,
     config_path: Path | None,
+    image_file: Path | None,
+    mask_file: Path | None,
     number: int | None,
     timeout_s: float,
 ) -> None:
     """Render the request behind RECEIPT again and compare the SHA-256 of the pixels.
 
     RECEIPT is the JSON answer to an image request, or the `atelier` object in it ("-" reads standard
-    input). A receipt holds no prompt: give --prompt, or the whole body with --request.
+    input). A receipt holds neither prompt nor pictures: give --prompt, or the whole body with --request, and
+    for edits --image and --mask (--request is then the form's fields as JSON). A variation has no prompt.
 
     Exits with 0 if the pixels are the same, 1 if they differ, 2 if that could not be found out.
     """
     if (url is None) == (config_path is None):
         raise click.UsageError("say where to render: either --url or --config")
-    if (prompt is None) == (request_file is None):
-        raise click.UsageError("say what was asked for: either --prompt or --request")
+    if prompt is not None and request_file is not None:
+        raise click.UsageError("say what was asked for once: either --prompt or --request")
+    if prompt is None and request_file is None and image_file is None:
+        raise click.UsageError("say what was asked for: --prompt or --request, or --image for a variation")
+    if mask_file is not None and image_file is None:
+        raise click.UsageError("a mask needs the picture it came with: --image")
     try:
         config = load_config(config_path) if config_path else None
-        body = (
-            read_request(request_file.read()) if request_file else ImageGenerationRequest(prompt=prompt or "")
-        )
+        pictures = Pictures(*(file.read_bytes() if file else None for file in (image_file, mask_file)))
+        body = read_request(request_file.read(), pictures) if request_file else request_of(prompt, pictures)
         images = _chosen(read_receipt(receipt.read()), number)
         key = api_key_file.read_text().strip() if api_key_file else None
-        by = in_this_process(config) if config else by_server(url or "", key, timeout_s)
+        by = in_this_process(config, pictures) if config else by_server(url or "", key, timeout_s, pictures)
         same = asyncio.run(_verify(images, body, by))
     except (Unverifiable, ConfigError) as error:
         raise _Trouble(str(error)) from None
