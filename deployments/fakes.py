@@ -153,15 +153,21 @@ class EchoModel:
             running=self._running,
             queued=self._waiting,
             observed=1,
-            parallelism=self._spec.concurrency or self._spec.max_ongoing_requests,
-            work_ms=(self._running + self._waiting) * self._share_ms,
-            request_work_ms=self._share_ms,
+            parallelism=self._places,
+            work_ms=self._work_ms(),
+            request_work_ms=self._spec.latency_ms / self._places,
         )
 
     @property
-    def _share_ms(self) -> float:
-        """What a request adds to the work of a replica that is full."""
-        return self._spec.latency_ms / (self._spec.concurrency or self._spec.max_ongoing_requests)
+    def _places(self) -> int:
+        return self._spec.concurrency or self._spec.max_ongoing_requests
+
+    def _work_ms(self) -> float:
+        """Of what runs only what is left of it, all of it spread over the places that it fills."""
+        now_s = time.perf_counter()
+        left_ms = sum(max(0.0, ends_s - now_s) for ends_s in self._ends_s) * 1000
+        left_ms += self._waiting * self._spec.latency_ms
+        return left_ms / max(1, min(self._places, self._running + self._waiting))
 
     def _wait_ms(self) -> float:
         """Until a slot is free for a new request, behind those that wait."""

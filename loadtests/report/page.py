@@ -1,7 +1,7 @@
 """The HTML page: a run's summary as tiles, charts and tables, beside a baseline run if there is one."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
 from typing import Any
@@ -89,12 +89,18 @@ def _charts(summary: Summary, baseline: Summary | None) -> str:
         ("Inside the budget", _attainment(summary, baseline)),
     ]
     if summary.get("replicas"):
-        figures.append(("Replicas over time", _replicas(summary)))
+        figures.append(("Replicas over time", _replicas(summary, baseline)))
     return (
         '<section class="charts">'
         + "".join(f"<figure><figcaption>{escape(title)}</figcaption>{svg}</figure>" for title, svg in figures)
         + "</section>"
+        + _missing(summary)
     )
+
+
+def _missing(summary: Summary) -> str:
+    reason = summary.get("replicas_missing")
+    return f'<p class="missing">Replicas over time are not known: {escape(reason)}.</p>' if reason else ""
 
 
 def _bins(summary: Summary, value: str) -> list[Point]:
@@ -168,12 +174,26 @@ def _good_percent(summary: Summary) -> list[Point]:
     ]
 
 
-def _replicas(summary: Summary) -> str:
-    series = [
-        Series(name, [(at, count) for at, count in points], index, stepped=True)
-        for index, (name, points) in enumerate(sorted(summary["replicas"].items()))
-    ]
+def _replicas(summary: Summary, baseline: Summary | None) -> str:
+    """The baseline's beside this run's, where both are known."""
+    run, before = summary["replicas"], (baseline or {}).get("replicas") or {}
+    colours = {name: index for index, name in enumerate(sorted({*run, *before}))}
+    series = [_counts(name, run[name], colours[name], summary) for name in sorted(run)]
+    if baseline is not None:
+        series += [
+            _counts(f"{name}, baseline", before[name], colours[name], baseline, dashed=True)
+            for name in sorted(before)
+        ]
     return line_chart(series, x_label="s", y_label="replicas")
+
+
+def _counts(
+    name: str, points: Sequence[Sequence[float]], colour: int, summary: Summary, dashed: bool = False
+) -> Series:
+    """Points stand where the number changed: the last holds to the end."""
+    counts: list[Point] = [(at_s, count) for at_s, count in points]
+    end_s = max(summary["run"]["schedule_s"], counts[-1][0])
+    return Series(name, [*counts, (end_s, counts[-1][1])], colour, dashed, stepped=True)
 
 
 def _footer(summary: Summary) -> str:

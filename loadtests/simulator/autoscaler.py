@@ -1,10 +1,10 @@
 """Ray Serve's autoscaler of one deployment on simulated time.
 
-The policy and its delay logic are Ray's own functions, as its controller installs them. What a handle
-samples and pushes, and how the controller averages it over the look-back period, is written here for
-speed (Ray's takes numpy arrays, a hundred times per simulated ten seconds); tests/loadtests/simulator
-holds it to Ray's own DeploymentAutoscalingState. Ray's names for these functions are private: the
-version is pinned.
+The policy and its delay logic are Ray's own functions, as its controller installs them; reports.py has
+what replicas report. What a handle samples and pushes, and how the controller averages it over the
+look-back period, is written here for speed (Ray's takes numpy arrays, a hundred times per simulated ten
+seconds); tests/loadtests/simulator holds it to Ray's own DeploymentAutoscalingState. Ray's names for these
+functions are private: the version is pinned.
 """
 
 import inspect
@@ -18,6 +18,8 @@ from ray.serve import autoscaling_policy as ray_policy
 from ray.serve._private.common import DeploymentID
 from ray.serve._private.constants import RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
+
+from loadtests.simulator.reports import ReplicaReports
 
 Clock = Callable[[], float]
 CONTROL_LOOP_S = 0.1
@@ -63,15 +65,11 @@ class _Steps:
 
 
 class Autoscaler:
-    """`metrics` gives the replicas' own metrics, for a custom policy: name to replica to value."""
+    """`reports` are the replicas' own metrics, for a policy that reads them."""
 
-    def __init__(
-        self,
-        name: str,
-        config: AutoscalingConfig,
-        metrics: Callable[[], dict[str, dict[str, float]]] = dict,
-    ) -> None:
+    def __init__(self, name: str, config: AutoscalingConfig) -> None:
         self.config = config
+        self.reports = ReplicaReports(config)
         self.record_interval_s = min(
             config.look_back_period_s * RAY_SERVE_AUTOSCALING_METRIC_RECORD_INTERVAL_FACTOR,
             config.metrics_interval_s,
@@ -82,7 +80,6 @@ class Autoscaler:
         if inspect.isclass(policy):
             policy = policy(**config.policy.policy_kwargs)
         self._policy = ray_policy._apply_autoscaling_config(policy)
-        self._metrics = metrics
         self._state: dict[str, Any] = {}
         self._samples: list[Sample] = []
         self._reported: list[Sample] = []
@@ -109,7 +106,7 @@ class Autoscaler:
             running_replicas=list(running),
             total_num_requests=lambda: self.total_requests(now_s, running),
             total_queued_requests=lambda: self.queued_requests(now_s, running),
-            aggregated_metrics=self._metrics,
+            aggregated_metrics=lambda: self.reports.aggregated(running, now_s),
             raw_metrics={},
             capacity_adjusted_min_replicas=self.config.min_replicas,
             capacity_adjusted_max_replicas=self.config.max_replicas,

@@ -27,7 +27,17 @@ class Phase(Enum):
 
 
 class Replica:
-    __slots__ = ("engine", "gpu", "name", "ongoing", "phase", "placed_s", "scheduled_s")
+    __slots__ = (
+        "engine",
+        "gpu",
+        "known",
+        "name",
+        "ongoing",
+        "phase",
+        "placed_s",
+        "request_work",
+        "scheduled_s",
+    )
 
     def __init__(self, name: str, engine: StepEngine, gpu: int | None, placed_s: float) -> None:
         self.name = name
@@ -36,6 +46,9 @@ class Replica:
         self.placed_s = placed_s
         self.phase = Phase.STARTING
         self.ongoing = 0
+        self.known = False
+        """Whether the handle has sent it anything: it counts for those only."""
+        self.request_work = Mean()
         self.scheduled_s = float("inf")
         """The earliest moment at which the simulation will look at the engine."""
 
@@ -76,15 +89,12 @@ class Deployment:
         self.target = max(spec.autoscaling.min_replicas, spec.autoscaling.initial_replicas or 0)
         self.gpu_s = 0.0
         self.scale_ups = self.scale_downs = 0
-        self.autoscaler = Autoscaler(
-            name, autoscaling_config(spec.autoscaling, spec.work_scaling), self._work_metrics
-        )
+        self.autoscaler = Autoscaler(name, autoscaling_config(spec.autoscaling, spec.work_scaling))
         self._costs = spec.costs()
         self._rules = Rules()
         self._gpus = gpus
         self._rng = rng
         self._names = itertools.count()
-        self._request_work = Mean()
 
     @property
     def running(self) -> list[Replica]:
@@ -92,12 +102,11 @@ class Deployment:
 
     def submit(self, job: Job) -> Replica | None:
         """The replica that takes the job at once; None when it waits in the handle. See `is_full`."""
-        self._request_work.observe(job.steps_left * self._costs.share_s(job.shape))
         replica = self._choose()
         if replica is None:
             self.queue.append(job)
         else:
-            replica.ongoing += 1
+            self._send(job, replica)
         return replica
 
     @property
@@ -110,8 +119,9 @@ class Deployment:
         replica = self._choose() if self.queue else None
         if replica is None:
             return None
-        replica.ongoing += 1
-        return self.queue.popleft(), replica
+        job = self.queue.popleft()
+        self._send(job, replica)
+        return job, replica
 
     def withdraw(self, job: Job) -> bool:
         """Takes a job out of the handle's queue; false when it is not there any more."""
@@ -123,14 +133,19 @@ class Deployment:
 
     def sample(self, now_s: float) -> Sample:
         """What the handle sees: those at the router's gate have not reached it."""
-        held = {each.name: each.ongoing for each in self.running}
-        spec = self.spec
-        places = let_through(len(held), spec.max_ongoing_requests, spec.autoscaling, spec.work_scaling)
+        running, spec = self.running, self.spec
+        held = {each.name: each.ongoing for each in running if each.known}
+        places = let_through(len(running), spec.max_ongoing_requests, spec.autoscaling, spec.work_scaling)
         return Sample(now_s, min(len(self.queue), max(0, places - sum(held.values()))), held)
 
-    def wait_ms(self) -> float:
+    def record_stats(self, replica: Replica, now_s: float) -> None:
+        """What a replica notes of itself, as deployments.replica has it."""
+        stats = {WORK_METRIC: replica.engine.work_s(now_s), REQUEST_METRIC: replica.request_work.seconds}
+        self.autoscaler.reports.record(replica.name, now_s, stats)
+
+    def wait_ms(self, now_s: float) -> float:
         """What replicas report of their queues: the least busy one's."""
-        return 1000 * min((each.engine.backlog_s() for each in self.running), default=0.0)
+        return 1000 * min((each.engine.backlog_s(now_s) for each in self.running), default=0.0)
 
     def parallelism(self) -> float:
         """Images at once, over all replicas; one that is to start counts as well."""
@@ -152,18 +167,20 @@ class Deployment:
         return started
 
     def stop_surplus(self) -> list[Replica]:
-        """Stops replicas down to the target: those that still start first, then the least busy."""
+        """Stops replicas down to the target, those that still start first, then the newest, as Ray does."""
         active = [replica for replica in self.replicas if replica.phase is not Phase.DRAINING]
         surplus = len(active) - self.target
         if surplus <= 0:
             return []
-        active.sort(key=lambda replica: (replica.phase is Phase.RUNNING, replica.ongoing))
+        active.reverse()
+        active.sort(key=lambda replica: replica.phase is Phase.RUNNING)
         for replica in active[:surplus]:
             replica.phase = Phase.DRAINING
         return active[:surplus]
 
     def remove(self, replica: Replica, now_s: float) -> None:
         self.replicas.remove(replica)
+        self.autoscaler.reports.forget(replica.name)
         self.gpu_s += self.spec.num_gpus * (now_s - replica.placed_s)
         if replica.gpu is not None:
             self._gpus.give_back(replica.gpu, self.spec.num_gpus)
@@ -187,9 +204,7 @@ class Deployment:
         spread = self.spec.cold_start_spread
         return self.spec.cold_start_s * (self._rng.lognormvariate(0.0, spread) if spread else 1.0)
 
-    def _work_metrics(self) -> dict[str, dict[str, float]]:
-        running = self.running
-        return {
-            WORK_METRIC: {each.name: each.engine.work_s() for each in running},
-            REQUEST_METRIC: {each.name: self._request_work.seconds for each in running},
-        }
+    def _send(self, job: Job, replica: Replica) -> None:
+        replica.ongoing += 1
+        replica.known = True
+        replica.request_work.observe(job.steps_left * self._costs.share_s(job.shape))

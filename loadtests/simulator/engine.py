@@ -106,7 +106,7 @@ class StepEngine:
             self._jobs = [job for job in self._jobs if job.steps_left > 0]
         return finished, self._begin(now_s)
 
-    def backlog_s(self) -> float:
+    def backlog_s(self, now_s: float) -> float:
         """Predicted wait of a newcomer, as deployments.engine.desk has it: none while its batch has room."""
         count = len(self._jobs)
         if not count:
@@ -115,16 +115,29 @@ class StepEngine:
         cap = self._costs.max_batch
         if count < cap and len(shapes) == 1:
             return 0.0
-        return self._steps_s() / cap
+        return self._steps_s(now_s) / cap
 
-    def work_s(self) -> float:
+    def work_s(self, now_s: float) -> float:
         """Predicted time to end all work here, in batches as large as there are jobs for."""
-        return self._steps_s() / max(1, min(self._costs.max_batch, len(self._jobs)))
+        return self._steps_s(now_s) / max(1, min(self._costs.max_batch, len(self._jobs)))
 
-    def _steps_s(self) -> float:
+    def _steps_s(self, now_s: float) -> float:
         """The time of every step of every job, as if each job had its batch to itself."""
+        if not self._jobs:
+            return 0.0
         batch = min(self._costs.max_batch, len(self._jobs))
-        return sum(job.steps_left * self._costs.step_s(job.shape, batch) for job in self._jobs)
+        left_s = sum(job.steps_left * self._costs.step_s(job.shape, batch) for job in self._jobs)
+        if self._batch:
+            # Jobs know of the steps of a jump only when it has ended.
+            done = self._steps_done(now_s) * len(self._batch)
+            left_s -= done * self._costs.step_s(self._batch[0].shape, batch)
+        return left_s
+
+    def _steps_done(self, now_s: float) -> int:
+        """Of those that run until `wake_s`."""
+        if not self._step_s:
+            return self._run_steps
+        return min(self._run_steps, int((now_s - self._started_s) / self._step_s + _EPSILON_S))
 
     def _begin(self, now_s: float) -> list[Job]:
         if not self._jobs:

@@ -3,11 +3,9 @@
 Deterministic: the same world, calls and seed give the same result. Times are seconds from the start.
 """
 
-import heapq
 import itertools
 import random
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from deployments.engine.work import Shape
 from loadtests.simulator.autoscaler import ray_policies_on
@@ -15,6 +13,7 @@ from loadtests.simulator.deployment import Deployment, Gpus, Phase, Replica
 from loadtests.simulator.engine import Job
 from loadtests.simulator.flight import Flight, asset_request
 from loadtests.simulator.result import OK, Result, Rows
+from loadtests.simulator.timeline import Timeline
 from loadtests.simulator.world import World
 from loadtests.workload import Call
 from routing.fallback import next_plan
@@ -31,9 +30,7 @@ class Simulation:
         gpus = Gpus(world.gpus)
         rng = random.Random(seed)
         self._deployments = {name: Deployment(name, spec, gpus, rng) for name, spec in world.models.items()}
-        self._now_s = 0.0
-        self._events: list[tuple[float, int, Callable[..., None], Any]] = []
-        self._order = itertools.count()
+        self._time = Timeline()
         self._jobs = itertools.count()
         self._shapes: dict[tuple[int, int], Shape] = {}
         self._requests: dict[tuple[str, int], AssetRequest] = {}
@@ -45,14 +42,15 @@ class Simulation:
 
     def run(self, calls: Iterable[Call], duration_s: float) -> Result:
         """`calls` by ascending time. Ticks go on until `duration_s`, requests until all have ended."""
-        with ray_policies_on(lambda: self._now_s):
-            self._begin(duration_s)
+        self._time.until_s = duration_s
+        with ray_policies_on(lambda: self._time.now_s):
+            self._begin()
             for call in calls:
-                self._run_until(call.at_s)
-                self._now_s = call.at_s
+                self._time.run_until(call.at_s)
+                self._time.now_s = call.at_s
                 self._arrive(call)
-            self._run_until(float("inf"))
-        end_s = max(duration_s, self._now_s)
+            self._time.run_until(float("inf"))
+        end_s = max(duration_s, self._time.now_s)
         for deployment in self._deployments.values():
             deployment.close(end_s)
         return Result(
@@ -63,44 +61,27 @@ class Simulation:
             scalings={name: (each.scale_ups, each.scale_downs) for name, each in self._deployments.items()},
         )
 
-    def _begin(self, duration_s: float) -> None:
+    def _begin(self) -> None:
         for deployment in self._deployments.values():
+            autoscaler, scaling = deployment.autoscaler, deployment.spec.autoscaling
+            phase_s = self._push_phase * autoscaler.push_interval_s
             # The service has been up before the first request: what it starts with is warm.
             for started in deployment.start_missing(0.0):
                 started.replica.phase = Phase.RUNNING
+                self._begin_reporting(deployment, started.replica, phase_s)
             self._note_replicas(deployment)
-            scaling = deployment.spec.autoscaling
             if scaling.min_replicas < scaling.max_replicas:
-                autoscaler = deployment.autoscaler
-                self._every(autoscaler.record_interval_s, duration_s, self._record, deployment)
-                push_s = autoscaler.push_interval_s
-                self._every(push_s, duration_s, self._push, deployment, self._push_phase * push_s)
-                self._every(self._world.control_interval_s, duration_s, self._tick, deployment)
+                record_s, push_s = autoscaler.record_interval_s, autoscaler.push_interval_s
+                self._time.every(record_s, phase_s % record_s, self._record, deployment)
+                self._time.every(push_s, phase_s, self._push, deployment)
+                self._time.every(self._world.control_interval_s, 0.0, self._tick, deployment)
 
-    def _at(self, moment_s: float, happen: Callable[..., None], what: Any) -> None:
-        heapq.heappush(self._events, (moment_s, next(self._order), happen, what))
-
-    def _every(
-        self,
-        interval_s: float,
-        until_s: float,
-        happen: Callable[[Deployment], None],
-        what: Deployment,
-        start_s: float = 0.0,
-    ) -> None:
-        def again(count: int) -> None:
-            happen(what)
-            if start_s + (count + 1) * interval_s <= until_s:
-                self._at(start_s + (count + 1) * interval_s, again, count + 1)
-
-        first = 0 if start_s else 1
-        self._at(start_s + first * interval_s, again, first)
-
-    def _run_until(self, limit_s: float) -> None:
-        events = self._events
-        while events and events[0][0] <= limit_s:
-            self._now_s, _, happen, what = heapq.heappop(events)
-            happen(what)
+    def _begin_reporting(self, deployment: Deployment, replica: Replica, from_s: float) -> None:
+        """As replicas do for policies that read their metrics. The first report of all is empty."""
+        if deployment.spec.work_scaling is not None:
+            what = (deployment, replica)
+            self._time.at(from_s, self._record_stats, what)
+            self._time.at(from_s + deployment.autoscaler.push_interval_s, self._push_stats, what)
 
     # Requests
 
@@ -124,15 +105,15 @@ class Simulation:
             request = self._requests.get(key)
             if request is None:
                 request = self._requests[key] = asset_request(call)
-            decision = self._decisions[key] = self._engine.decide(request, self._snapshot, self._now_s)
+            decision = self._decisions[key] = self._engine.decide(request, self._snapshot, self._time.now_s)
         return decision
 
     def _refresh_snapshot(self) -> None:
-        if self._now_s - self._snapshot_s < self._world.load_poll_interval_s:
+        if self._time.now_s - self._snapshot_s < self._world.load_poll_interval_s:
             return
-        self._snapshot_s = self._now_s
+        self._snapshot_s = self._time.now_s
         states = {
-            name: ModelState(wait_ms=each.wait_ms(), parallelism=each.parallelism())
+            name: ModelState(wait_ms=each.wait_ms(self._time.now_s), parallelism=each.parallelism())
             for name, each in self._deployments.items()
         }
         if states != self._snapshot.models:
@@ -158,12 +139,12 @@ class Simulation:
         steps = stage.steps or deployment.spec.default_steps
         owner = (flight, flight.attempt)
         for _ in range(flight.waiting_for):
-            job = Job(next(self._jobs), shape, steps, self._now_s, flight.deadline_s, owner)
+            job = Job(next(self._jobs), shape, steps, self._time.now_s, flight.deadline_s, owner)
             replica = deployment.submit(job)
             if replica is not None:
-                self._at(self._now_s + delay_s, self._give, (deployment, replica, job))
+                self._time.at(self._time.now_s + delay_s, self._give, (deployment, replica, job))
             elif flight.deadline_s is not None:
-                self._at(max(self._now_s, flight.deadline_s), self._expire, (deployment, job))
+                self._time.at(max(self._time.now_s, flight.deadline_s), self._expire, (deployment, job))
 
     def _expire(self, what: tuple[Deployment, Job]) -> None:
         """The deadline of a job has passed. If it still waits in the handle, its caller gives up."""
@@ -175,27 +156,27 @@ class Simulation:
 
     def _give(self, what: tuple[Deployment, Replica, Job]) -> None:
         deployment, replica, job = what
-        replica.engine.add(job, self._now_s)
+        replica.engine.add(job, self._time.now_s)
         self._look_at(deployment, replica)
 
     def _look_at(self, deployment: Deployment, replica: Replica) -> None:
         """Makes sure that the engine is advanced when it wants to be."""
         if replica.engine.wake_s < replica.scheduled_s:
             replica.scheduled_s = replica.engine.wake_s
-            self._at(replica.scheduled_s, self._advance, (deployment, replica))
+            self._time.at(replica.scheduled_s, self._advance, (deployment, replica))
 
     def _advance(self, what: tuple[Deployment, Replica]) -> None:
         deployment, replica = what
-        if self._now_s >= replica.scheduled_s:
+        if self._time.now_s >= replica.scheduled_s:
             replica.scheduled_s = float("inf")
-        if self._now_s + 1e-12 < replica.engine.wake_s:
+        if self._time.now_s + 1e-12 < replica.engine.wake_s:
             self._look_at(deployment, replica)
             return
-        finished, refused = replica.engine.advance(self._now_s)
+        finished, refused = replica.engine.advance(self._time.now_s)
         self._look_at(deployment, replica)
         decode_s = deployment.spec.overhead_ms / 2000
         for job in finished:
-            self._at(self._now_s + decode_s, self._leave, (deployment, replica, job, None))
+            self._time.at(self._time.now_s + decode_s, self._leave, (deployment, replica, job, None))
         for job in refused:
             self._leave((deployment, replica, job, Outcome.DEADLINE_EXCEEDED))
 
@@ -203,7 +184,7 @@ class Simulation:
         deployment, replica, job, failure = what
         replica.ongoing -= 1
         if replica.phase is Phase.DRAINING and not replica.ongoing:
-            deployment.remove(replica, self._now_s)
+            deployment.remove(replica, self._time.now_s)
             self._start_missing_everywhere()
         self._serve_queue(deployment)
         flight, attempt = job.owner
@@ -225,12 +206,12 @@ class Simulation:
         while (found := deployment.next_queued()) is not None:
             job, replica = found
             delay_s = deployment.spec.overhead_ms / 2000
-            self._at(self._now_s + delay_s, self._give, (deployment, replica, job))
+            self._time.at(self._time.now_s + delay_s, self._give, (deployment, replica, job))
 
     def _fail(self, flight: Flight, outcome: Outcome) -> None:
         assert flight.plan is not None
         flight.failed.append((flight.plan, outcome))
-        remaining_ms = None if flight.deadline_s is None else (flight.deadline_s - self._now_s) * 1000
+        remaining_ms = None if flight.deadline_s is None else (flight.deadline_s - self._time.now_s) * 1000
         plan = next_plan(flight.decision, flight.failed, remaining_ms, self._snapshot)
         if plan is not None:
             self._try(flight, plan)
@@ -241,7 +222,7 @@ class Simulation:
         rows, call = self._rows, flight.call
         budget_ms = flight.decision.budget_ms
         rows.at_s.append(call.at_s)
-        rows.latency_ms.append((self._now_s - call.at_s) * 1000)
+        rows.latency_ms.append((self._time.now_s - call.at_s) * 1000)
         rows.budget_ms.append(float("inf") if budget_ms is None else budget_ms)
         rows.shot.append(rows.number(call.shot.name))
         rows.route.append(rows.number(flight.decision.route))
@@ -254,17 +235,29 @@ class Simulation:
     # Scaling
 
     def _record(self, deployment: Deployment) -> None:
-        deployment.autoscaler.record(deployment.sample(self._now_s))
+        deployment.autoscaler.record(deployment.sample(self._time.now_s))
 
     def _push(self, deployment: Deployment) -> None:
-        deployment.autoscaler.push(deployment.sample(self._now_s))
+        deployment.autoscaler.push(deployment.sample(self._time.now_s))
+
+    def _record_stats(self, what: tuple[Deployment, Replica]) -> None:
+        deployment, replica = what
+        if replica.phase is Phase.RUNNING:
+            deployment.record_stats(replica, self._time.now_s)
+            self._time.after(deployment.autoscaler.record_interval_s, self._record_stats, what)
+
+    def _push_stats(self, what: tuple[Deployment, Replica]) -> None:
+        deployment, replica = what
+        if replica.phase is Phase.RUNNING:
+            deployment.autoscaler.reports.push(replica.name, self._time.now_s)
+            self._time.after(deployment.autoscaler.push_interval_s, self._push_stats, what)
 
     def _tick(self, deployment: Deployment) -> None:
         running = [replica.name for replica in deployment.running]
         if not running and deployment.queue:
             # A handle with a queue and no replica reports at once.
             self._push(deployment)
-        wanted = deployment.autoscaler.decide(self._now_s, running, deployment.target)
+        wanted = deployment.autoscaler.decide(self._time.now_s, running, deployment.target)
         if wanted == deployment.target:
             return
         deployment.scale_ups += wanted > deployment.target
@@ -272,25 +265,26 @@ class Simulation:
         deployment.target = wanted
         for replica in deployment.stop_surplus():
             if not replica.ongoing:
-                deployment.remove(replica, self._now_s)
+                deployment.remove(replica, self._time.now_s)
         self._start_missing_everywhere()
         self._note_replicas(deployment)
 
     def _start_missing_everywhere(self) -> None:
         for deployment in self._deployments.values():
-            for started in deployment.start_missing(self._now_s):
-                self._at(started.ready_s, self._ready, (deployment, started.replica))
+            for started in deployment.start_missing(self._time.now_s):
+                self._time.at(started.ready_s, self._ready, (deployment, started.replica))
 
     def _ready(self, what: tuple[Deployment, Replica]) -> None:
         deployment, replica = what
         if replica.phase is not Phase.STARTING:
             return
         replica.phase = Phase.RUNNING
+        self._begin_reporting(deployment, replica, self._time.now_s)
         self._note_replicas(deployment)
         self._serve_queue(deployment)
 
     def _note_replicas(self, deployment: Deployment) -> None:
-        self._trajectories[deployment.name].append((self._now_s, len(deployment.running)))
+        self._trajectories[deployment.name].append((self._time.now_s, len(deployment.running)))
 
 
 def simulate(

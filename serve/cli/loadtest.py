@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 
 from loadtests.arrivals import Spacing
+from loadtests.fleet import watched_replicas
 from loadtests.report.page import report_page
 from loadtests.scenario import Scenario, ScenarioError, load_scenario
 from loadtests.session import WorkerDied, run_session
@@ -85,9 +86,10 @@ def loadtest(
     target = _target(url, allow_remote)
     scenario = _scenario(scenario_path, load, processes, objectives)
     baseline = _read_summary(baseline_path) if baseline_path else None
-    started_unix_s = time.time()
+    headers = _headers(api_key_file)
     try:
-        counted, elapsed_s = _run(scenario, target, _headers(api_key_file))
+        with watched_replicas(target, headers) as watch:
+            counted, elapsed_s, started_unix_s = _run(scenario, target, headers)
     except (ScenarioError, WorkerDied) as error:
         raise click.UsageError(str(error)) from None
     interrupted = _is_cut_short(scenario, counted, elapsed_s)
@@ -101,7 +103,7 @@ def loadtest(
         seed=scenario.seed,
         processes=scenario.processes,
     )
-    summary = summarize(facts, counted, verdicts)
+    summary = summarize(facts, counted, verdicts) | watch.summary(started_unix_s)
     Console().print(summary_view(summary))
     if json_path is not None:
         json_path.write_text(json.dumps(summary, indent=1) + "\n")
@@ -130,17 +132,22 @@ def loadtest_report(run: Path, html: Path, baseline_path: Path | None) -> None:
     html.write_text(report_page(_read_summary(run), baseline))
 
 
-def _run(scenario: Scenario, target: Target, headers: dict[str, str]) -> tuple[Tally, float]:
+def _run(scenario: Scenario, target: Target, headers: dict[str, str]) -> tuple[Tally, float, float]:
+    """What was counted, the seconds until the last answer, and when the schedule began."""
     console = Console(stderr=True)
     expected = None if scenario.closed_loop else len(scenario.times())
+    started_unix_s = time.time()
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
         def progress(counted: Group, elapsed_s: float) -> None:
+            nonlocal started_unix_s
+            started_unix_s = time.time() - elapsed_s
             if console.is_terminal:
                 view = live_view(counted, max(0.0, elapsed_s), scenario.duration_s, expected)
                 live.update(view, refresh=True)
 
-        return run_session(scenario, target, headers=headers, progress=progress)
+        counted, elapsed_s = run_session(scenario, target, headers=headers, progress=progress)
+    return counted, elapsed_s, started_unix_s
 
 
 def _scenario(

@@ -63,9 +63,13 @@ async def never_answer(request: web.Request) -> web.StreamResponse:
 
 
 @asynccontextmanager
-async def images_endpoint(handler: Handler = answer_at_once) -> AsyncIterator[str]:
+async def images_endpoint(
+    handler: Handler = answer_at_once, fleet: Handler | None = None
+) -> AsyncIterator[str]:
     """Yields the base URL."""
     app = web.Application()
+    if fleet is not None:
+        app.router.add_get("/v1/fleet", fleet)
     app.router.add_post("/v1/images/generations", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()

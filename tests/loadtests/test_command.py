@@ -5,6 +5,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from aiohttp import web
@@ -12,12 +13,29 @@ from click.testing import CliRunner
 
 from loadtests.session import run_session
 from serve.cli.loadtest import loadtest, loadtest_report
-from tests.loadtests.server import error, images_endpoint, success
+from tests.loadtests.server import Handler, error, images_endpoint, success
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """Every fourth request is refused."""
+    """Every fourth request is refused. Does not tell of its replicas."""
+    with served() as base_url:
+        yield base_url
+
+
+@pytest.fixture(scope="module")
+def telling_url() -> Iterator[str]:
+    """Tells that it has two replicas of the typesetter."""
+
+    async def fleet(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"models": {"typesetter": {"replicas": 2}}})
+
+    with served(fleet) as base_url:
+        yield base_url
+
+
+@contextmanager
+def served(fleet: Handler | None = None) -> Iterator[str]:
     count = 0
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -26,14 +44,14 @@ def url() -> Iterator[str]:
         count += 1
         if count % 4 == 0:
             return web.json_response(error("refused_capacity"), status=429)
-        return web.json_response(success())
+        return web.json_response(success(budget_ms=60_000.0))  # met however busy the machine is
 
     started, stop = threading.Event(), asyncio.Event()
     found: list[str] = []
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:
-        async with images_endpoint(handler) as base_url:
+        async with images_endpoint(handler, fleet) as base_url:
             found.append(base_url)
             started.set()
             await stop.wait()
@@ -61,6 +79,24 @@ def test_a_run_prints_and_writes_what_happened(url, tmp_path):
     assert summary["total"]["outcomes"] == {"ok": 30, "refused_capacity": 10}
     assert summary["total"]["goodput_ratio"] == 0.75
     assert summary["by_route"]["badges"]["models"] == {"typesetter": 30}
+
+
+def test_replicas_over_time_are_asked_beside_the_load(telling_url, tmp_path):
+    path, page = tmp_path / "run.json", tmp_path / "run.html"
+    options = ("--rate", "40", "--duration", "0.3", "--spacing", "even")
+    assert invoke(telling_url, *options, "--json", str(path), "--html", str(page)).exit_code == 0
+    summary = json.loads(path.read_text())
+    assert [count for _, count in summary["replicas"]["typesetter"]] == [2]
+    assert summary["total"]["offered"] == 12
+    assert "Replicas over time</figcaption>" in page.read_text()
+
+
+def test_a_service_that_does_not_tell_of_its_replicas_is_loaded_all_the_same(url, tmp_path):
+    path, page = tmp_path / "run.json", tmp_path / "run.html"
+    options = ("--rate", "40", "--duration", "0.1", "--spacing", "even")
+    assert invoke(url, *options, "--json", str(path), "--html", str(page)).exit_code == 0
+    assert json.loads(path.read_text())["replicas_missing"] == "GET /v1/fleet told nothing: HTTP 404"
+    assert "Replicas over time are not known" in page.read_text()
 
 
 def test_a_missed_objective_is_the_exit_status(url):

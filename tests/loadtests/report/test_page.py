@@ -45,6 +45,19 @@ def test_replicas_are_drawn_where_they_are_known():
     assert "Replicas over time" not in report_page(made_up_run())
 
 
+def test_a_report_says_why_replicas_are_not_drawn():
+    page = report_page({**made_up_run(), "replicas_missing": "GET /v1/fleet told nothing: HTTP 404"})
+    assert "Replicas over time are not known: GET /v1/fleet told nothing: HTTP 404." in page
+
+
+@pytest.mark.parametrize("known", [{"diffusion": [[0, 2], [9, 1]]}, {}, None])
+def test_a_baseline_may_know_its_replicas_or_not(known):
+    summary = {**made_up_run(), "replicas": {"diffusion": [[0, 1], [30, 3]]}}
+    baseline = made_up_run("baseline", seed=2) | ({} if known is None else {"replicas": known})
+    assert ("diffusion, baseline" in report_page(summary, baseline)) == bool(known)
+    assert "Replicas over time" not in report_page(made_up_run(), {**baseline, "replicas": known})
+
+
 def test_a_run_without_answers_is_a_page_too():
     assert "Nothing was measured" in report_page(made_up_run(seconds=0))
 
@@ -61,7 +74,10 @@ addEventListener("load", () => {
   const bars = document.querySelectorAll("rect.bar").length;
   const asked = performance.getEntriesByType("resource").length;
   const tip = document.getElementById("tip").textContent;
-  document.title = JSON.stringify({failures, lines, bars, asked, tip});
+  const charts = [...document.querySelectorAll("figure")].filter(
+    (figure) => figure.querySelector("svg").getBoundingClientRect().height > 100);
+  const captions = charts.map((figure) => figure.querySelector("figcaption").textContent);
+  document.title = JSON.stringify({failures, lines, bars, asked, tip, captions});
 });
 </script>"""
 
@@ -69,7 +85,8 @@ addEventListener("load", () => {
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 @pytest.mark.slow
 def test_a_browser_shows_the_charts_without_errors_or_network(tmp_path):
-    page = report_page(made_up_run(), made_up_run("baseline", seed=2, slower=1.5))
+    replicas = {"replicas": {"diffusion": [[0, 1], [30, 3]], "typesetter": [[0, 1]]}}
+    page = report_page(made_up_run() | replicas, made_up_run("baseline", seed=2, slower=1.5))
     file, picture = tmp_path / "report.html", tmp_path / "report.png"
     file.write_text(page)
     run_chromium(tmp_path, f"--screenshot={picture}", "--window-size=1400,1600", file.as_uri())
@@ -81,7 +98,8 @@ def test_a_browser_shows_the_charts_without_errors_or_network(tmp_path):
     title = re.search(r"<title>(.*?)</title>", dom, re.DOTALL)[1]
     assert '"failures":[]' in title
     assert '"asked":0' in title
-    assert int(re.search(r'"lines":(\d+)', title)[1]) >= 6
+    assert int(re.search(r'"lines":(\d+)', title)[1]) >= 8
+    assert "Replicas over time" in re.search(r'"captions":\[(.*?)\]', title)[1]
     assert int(re.search(r'"bars":(\d+)', title)[1]) >= 60
     assert "p95" in title
 

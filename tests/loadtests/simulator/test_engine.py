@@ -93,16 +93,27 @@ def test_work_is_what_a_lone_job_takes_and_less_for_each_in_company():
     engine = StepEngine(costs(max_batch=4), RULES)
     engine.add(job(0, 0.0, SMALL, 10, None), 0.0)
     lone_s = 10 * (0.013 + 0.04 * 0.262144)
-    assert engine.work_s() == pytest.approx(lone_s)
+    assert engine.work_s(0.0) == pytest.approx(lone_s)
     engine.add(job(1, 0.0, SMALL, 10, None), 0.0)
-    assert lone_s < engine.work_s() < 2 * lone_s
+    assert lone_s < engine.work_s(0.0) < 2 * lone_s
+
+
+def test_work_shrinks_with_every_step_that_is_done():
+    engine = StepEngine(costs(max_batch=4), RULES)
+    step_s = 0.013 + 0.04 * 0.262144
+    engine.add(job(0, 0.0, SMALL, 10, None), 0.0)
+    engine.advance(0.0)
+    left = [engine.work_s((steps + 0.5) * step_s) / step_s for steps in (0, 1, 9)]
+    assert left == pytest.approx([10, 9, 1])
+    engine.advance(10 * step_s)
+    assert engine.work_s(10 * step_s) == 0
 
 
 def test_backlog_is_none_while_the_batch_has_room():
     engine = StepEngine(costs(max_batch=2), RULES)
-    assert engine.backlog_s() == 0
+    assert engine.backlog_s(0.0) == 0
     engine.add(job(0, 0.0, SMALL, 10, None), 0.0)
     engine.advance(0.0)
-    assert engine.backlog_s() == 0
+    assert engine.backlog_s(0.0) == 0
     engine.add(job(1, 0.0, SMALL, 10, None), 0.0)
-    assert engine.backlog_s() == pytest.approx(10 * (0.013 + 0.04 * 0.262144 * 2))
+    assert engine.backlog_s(0.0) == pytest.approx(10 * (0.013 + 0.04 * 0.262144 * 2))
