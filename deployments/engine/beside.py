@@ -4,13 +4,16 @@ So neither text encoding nor decoding stalls a step. The desk is told of each; n
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from deployments.engine.denoiser import Denoiser
+from deployments.engine.hanging import UnderWay
 from deployments.engine.jobs import Finished
 from deployments.engine.register import Job, Register, outcome
+from deployments.engine.work import Shape
 from deployments.memory import is_out_of_memory
 
 logger = logging.getLogger("atelier.engine")
@@ -24,7 +27,8 @@ PREVIEW_BACKLOG = 2
 
 
 class Beside(Generic[Request, State, Output]):
-    """`prepare`, `decode` and `show_preview` return at once; call them with the register's lock."""
+    """`prepare`, `decode` and `show_preview` return at once. Call them, and `under_way`, with the register's
+    lock."""
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class Beside(Generic[Request, State, Output]):
         self._desk = register.desk
         self._clock = clock
         self._previews_waiting = 0
+        self._under_way: dict[str, UnderWay] = {}
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._decoding = ThreadPoolExecutor(1, thread_name_prefix="decode")
 
@@ -63,6 +68,10 @@ class Beside(Generic[Request, State, Output]):
         self._previews_waiting += 1
         self._decoding.submit(self._preview, job, index, picture)
 
+    def under_way(self) -> list[UnderWay]:
+        """What each thread is at."""
+        return list(self._under_way.values())
+
     def close(self) -> None:
         """Waits for what is being done; what has not begun never will. Call without the lock."""
         self._preparing.shutdown(cancel_futures=True)
@@ -75,7 +84,8 @@ class Beside(Generic[Request, State, Output]):
                 return
             self._desk.preparing(number, self._clock())
         try:
-            state = self._twice_if_memory_fails(lambda: self._denoiser.prepare(job.ask.request))
+            with self._watched("preparing", job.ask.shape, self._desk.costs.prepare_s):
+                state = self._twice_if_memory_fails(lambda: self._denoiser.prepare(job.ask.request))
         except BaseException as error:
             self._fail(number, error)
             return
@@ -91,6 +101,17 @@ class Beside(Generic[Request, State, Output]):
             elif steps == 0:
                 self.decode(number)
             self._register.changed.notify_all()
+
+    @contextmanager
+    def _watched(self, what: str, shape: Shape, predict_s: Callable[[Shape], float]) -> Iterator[None]:
+        with self._register.changed:
+            call = UnderWay(f"{what} a request of {shape}", self._clock(), predict_s(shape))
+            self._under_way[what] = call
+        try:
+            yield
+        finally:
+            with self._register.changed:
+                del self._under_way[what]
 
     def _twice_if_memory_fails(self, work: Callable[[], State]) -> State:
         try:
@@ -108,7 +129,9 @@ class Beside(Generic[Request, State, Output]):
                 if self._register.wanted(job.entry.number) is None:
                     return
             assert job.ask.previews is not None
-            job.ask.previews.show(index, picture())
+            with self._watched("a preview of", job.ask.shape, self._desk.costs.decode_s):
+                shown = picture()
+            job.ask.previews.show(index, shown)
         except Exception:
             # A preview is a courtesy: the image itself goes on.
             logger.warning("a preview could not be made", exc_info=True)
@@ -121,7 +144,8 @@ class Beside(Generic[Request, State, Output]):
             self._desk.decoding(number, self._clock())
             state = self._register.state(number)
         try:
-            output = self._decode_within_memory(state)
+            with self._watched("decoding", job.ask.shape, self._desk.costs.decode_s):
+                output = self._decode_within_memory(state)
         except BaseException as error:
             self._fail(number, error)
             return

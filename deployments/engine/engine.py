@@ -14,6 +14,7 @@ from deployments import errors
 from deployments.engine.beside import Beside
 from deployments.engine.denoiser import Denoiser
 from deployments.engine.desk import Desk, Load
+from deployments.engine.hanging import HUNG_AFTER_S, UnderWay
 from deployments.engine.jobs import Ask, Finished
 from deployments.engine.observer import NoStepObserver, StepObserver
 from deployments.engine.register import Register, outcome, too_late
@@ -26,18 +27,13 @@ Request = TypeVar("Request")
 State = TypeVar("State")
 Output = TypeVar("Output")
 
-HUNG_AFTER_S = 60.0
-HUNG_RATIO = 20.0
-"""A step counts as hung that takes longer than both HUNG_AFTER_S and so many times what was predicted."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    """The denoiser call that is under way. `predicted_s` is 0 where nothing is known."""
+    """The denoiser call that is under way."""
 
     batch: Batch
-    started_s: float
-    predicted_s: float
+    call: UnderWay
 
 
 class StepEngine(Generic[Request, State, Output]):
@@ -94,18 +90,13 @@ class StepEngine(Generic[Request, State, Output]):
             return self._desk.batch_for_newcomer(shape)
 
     def check_health(self) -> None:
-        """Raises ModelFailed if the step loop has died, or is caught in a step that does not end."""
+        """Raises ModelFailed if the step loop has died, or a step, or work beside the steps, has hung."""
         with self._changed:
             self._check()
-            running = self._running
-        if running is None:
-            return
-        taken_s = self._clock() - running.started_s
-        if taken_s > max(self._hung_after_s, HUNG_RATIO * running.predicted_s):
-            raise errors.ModelFailed(
-                f"a step of {len(running.batch.numbers)} requests of {running.batch.shape} has taken "
-                f"{taken_s:.0f} s and was predicted to take {running.predicted_s:.3g} s: the device hangs"
-            )
+            calls = [*self._beside.under_way(), *([self._running.call] if self._running else [])]
+        now_s = self._clock()
+        for call in calls:
+            call.check(now_s, self._hung_after_s)
 
     def close(self) -> None:
         """Ends every request, then the threads. Idempotent."""
@@ -150,7 +141,8 @@ class StepEngine(Generic[Request, State, Output]):
                 batch = decision.batch
                 if batch is not None:
                     predicted_s = self._desk.costs.step_s(batch.shape, batch.rows)
-                    self._running = _Running(batch, now_s, predicted_s)
+                    what = f"a step of {len(batch.numbers)} requests of {batch.shape}"
+                    self._running = _Running(batch, UnderWay(what, now_s, predicted_s))
                     return self._running
                 self._changed.wait()
         return None
@@ -172,7 +164,7 @@ class StepEngine(Generic[Request, State, Output]):
         with self._changed:
             self._running = None
             costs = self._desk.costs
-            predicted_s = running.predicted_s if costs.knows(batch.shape) else None
+            predicted_s = running.call.predicted_s if costs.knows(batch.shape) else None
             done = self._desk.stepped(batch, steps_left, ended_s - started_s, ended_s)
             self._observer.stepped(batch, ended_s - started_s, predicted_s, costs.cap(batch.shape))
             for number, failure in zip(batch.numbers, failures, strict=True):
