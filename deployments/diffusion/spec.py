@@ -31,8 +31,8 @@ class DiffusionSpec(BaseSpec):
     `max_batch` bounds the requests in one call; memory may lower it. `steady_width` is how many requests
     a deterministic batch is padded to: changing it changes pixels. `patience_s` orders requests without
     a deadline, `background_patience_s` those of priority "batch". A step, or the work beside it,
-    that takes longer than `hung_step_s`, and far longer than predicted, fails the replica's health check. `profile` is a file of
-    step times, as `profiling.profile_model` measures them.
+    that takes longer than `hung_step_s`, and far longer than predicted, fails the replica's health check.
+    `profile` is a file of step times, as `profiling.profile_model` measures them.
     """
 
     kind: Literal["diffusion"]
