@@ -26,7 +26,7 @@ from deployments.engine.desk import Desk
 from deployments.engine.engine import StepEngine
 from deployments.engine.jobs import Ask, Finished, Previews
 from deployments.engine.observer import StepObserver
-from deployments.engine.profile import Profile, profile_of, read_profile, warm
+from deployments.engine.profile import Profile, differences, profile_of, read_profile, warm
 from deployments.engine.work import Rules, Shape
 from deployments.model import PartialSink
 from deployments.types import (
@@ -141,7 +141,7 @@ class DiffusionModel:
         logger.info("model %s runs %s", self._name, "stepwise" if shares_calls else "opaque")
         costs = CostModel(spec.max_batch if shares_calls else 1)
         if spec.profile is not None:
-            warm(costs, read_profile(Path(spec.profile).expanduser()))
+            self._warm(costs, Path(spec.profile).expanduser(), pipelines.revision, share)
         measure(denoiser, costs, spec, sizes=[(spec.default_width, spec.default_height)], batches=[1])
         rules = Rules(
             patience_s=spec.patience_s,
@@ -152,6 +152,22 @@ class DiffusionModel:
             denoiser, Desk(costs, rules), time.monotonic, self._observer, spec.hung_step_s
         )
         return _Loaded(share, pipelines, denoiser, costs, engine)
+
+    def _warm(self, costs: CostModel, file: Path, revision: str, share: Share) -> None:
+        """A profile of other weights or another device is passed over: the first requests teach better."""
+        profile = read_profile(file)
+        other = differences(profile, revision, share.name, self._spec.dtype)
+        if other:
+            logger.warning(
+                "model %s: profile %s is not used, it was measured with %s: measure again with "
+                "`atelier profile %s`",
+                self._name,
+                file.name,
+                "; ".join(other),
+                self._name,
+            )
+            return
+        warm(costs, profile)
 
     async def _run(
         self, request: RenderRequest, task: Task, on_partial: PartialSink | None

@@ -8,6 +8,7 @@ from deployments.diffusion.device import take_share
 from deployments.diffusion.performance import Performance
 from deployments.diffusion.pipelines import load_pipelines
 from deployments.diffusion.spec import DiffusionSpec
+from deployments.diffusion.stepwise import StepwiseDenoiser
 from deployments.diffusion.tasks import Kind, Task, shape_of
 from deployments.engine.costs import CostModel
 from deployments.engine.profile import Profile, profile_of
@@ -73,10 +74,30 @@ def _pass(denoiser: AnyDenoiser, costs: CostModel, task: Task, batch: int) -> No
 def profile_model(
     name: str, spec: DiffusionSpec, sizes: Sequence[tuple[int, int]], batches: Sequence[int]
 ) -> Profile:
-    """Loads the model and measures it at every size (width, height) and batch size. Takes minutes."""
+    """Loads the model and measures it at every size (width, height) and batch size. Takes minutes.
+
+    A model that does not share its calls is measured alone.
+
+    Raises ValueError with what to do if the model cannot be loaded or has not such sizes.
+    """
     share = take_share(spec.num_gpus)
     pipelines = load_pipelines(spec, share)
+    for width, height in sizes:
+        if width % pipelines.size_multiple or height % pipelines.size_multiple:
+            raise ValueError(
+                f"size {width}x{height}: width and height must be multiples of {pipelines.size_multiple}"
+            )
+        if width * height > spec.max_pixels:
+            raise ValueError(f"size {width}x{height} is over {name}'s max_pixels, {spec.max_pixels}")
     denoiser = choose_denoiser(pipelines, spec)
+    if not isinstance(denoiser, StepwiseDenoiser):
+        batches = [1]
     costs = CostModel(max(batches))
     measure(denoiser, costs, spec, sizes, batches)
     return profile_of(costs, name, pipelines.revision, share.name, spec.dtype, share.peak_bytes())
+
+
+def batches_up_to(largest: int) -> list[int]:
+    """1, 2, 4 and so on, and the largest itself."""
+    doubled = [2**power for power in range(largest.bit_length()) if 2**power < largest]
+    return [*doubled, largest]

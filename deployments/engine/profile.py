@@ -90,6 +90,17 @@ def warm(costs: CostModel, profile: Profile) -> None:
                 learned.step.observe(batch, measured.step_fixed_s + batch * measured.step_per_request_s)
 
 
+def differences(profile: Profile, revision: str, device: str, dtype: str) -> list[str]:
+    """What was measured and what runs, where they are not the same: such times would mislead."""
+    measured = {"revision": profile.revision, "device": profile.device, "dtype": profile.dtype}
+    running = {"revision": revision, "device": device, "dtype": dtype}
+    return [
+        f"{name} {measured[name]}, not {running[name]}"
+        for name in measured
+        if measured[name] != running[name]
+    ]
+
+
 def read_profile(file: Path) -> Profile:
     """Raises ValueError that names the file's problem and what to do."""
     try:

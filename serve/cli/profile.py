@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 
 from deployments.diffusion.spec import DiffusionSpec
+from deployments.engine.profile import ShapeProfile, write_profile
 from serve.config import ConfigError, load_config
 
 _SIZE = re.compile(r"(\d+)x(\d+)")
@@ -27,7 +28,13 @@ def _sizes(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.option("--config", "config_path", required=True, type=click.Path(dir_okay=False), help="App config.")
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write.")
 @click.option("--size", "sizes", multiple=True, callback=_sizes, help="WIDTHxHEIGHT; repeat for several.")
-@click.option("--batch", "batches", multiple=True, type=click.IntRange(1, 256), help="Repeat for several.")
+@click.option(
+    "--batch",
+    "batches",
+    multiple=True,
+    type=click.IntRange(1, 256),
+    help="Repeat for several.  [default: 1, 2, 4 ... up to the model's max_batch]",
+)
 def profile(
     model: str, config_path: str, out: Path, sizes: list[tuple[int, int]], batches: tuple[int, ...]
 ) -> None:
@@ -42,12 +49,34 @@ def profile(
         raise click.ClickException(
             f"{config_path} has no diffusion model {model!r}; it has {', '.join(known) or 'none'}"
         )
-    from deployments.diffusion.profiling import profile_model
-    from deployments.engine.profile import write_profile
+    if not out.parent.is_dir():
+        raise click.ClickException(f"{out.parent} is not a folder: make it first")
+    from deployments.diffusion.profiling import batches_up_to, profile_model
 
     with Console(stderr=True).status(f"measuring {model} ..."):
-        measured = profile_model(
-            model, spec, sizes or [(spec.default_width, spec.default_height)], batches or (1, 2, 4)
-        )
-    write_profile(measured, out)
+        try:
+            measured = profile_model(
+                model,
+                spec,
+                sizes or [(spec.default_width, spec.default_height)],
+                batches or batches_up_to(spec.max_batch),
+            )
+        except ValueError as error:
+            raise click.ClickException(f"{model}: {error}") from None
+    try:
+        write_profile(measured, out)
+    except OSError as error:
+        raise click.ClickException(f"{out} cannot be written ({error.strerror})") from None
+    for shape in measured.shapes:
+        click.echo(_summary(shape))
     click.echo(f"wrote {out}; set `profile: {out}` on {model}")
+
+
+def _summary(shape: ShapeProfile) -> str:
+    sizes = (1,) if shape.max_batch == 1 else (1, shape.max_batch)
+    times_s = {size: shape.step_fixed_s + size * shape.step_per_request_s for size in sizes}
+    steps = ", ".join(f"{seconds * 1000:.1f} ms in a batch of {size}" for size, seconds in times_s.items())
+    return (
+        f"{shape.width}x{shape.height}: a step takes {steps}; "
+        f"before the steps {shape.prepare_s * 1000:.1f} ms, after them {shape.decode_s * 1000:.1f} ms"
+    )

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from deployments import errors, images, telemetry
 from deployments.diffusion.model import DiffusionModel
 from deployments.diffusion.pipelines import PipelineSet
-from deployments.diffusion.profiling import profile_model
+from deployments.diffusion.profiling import batches_up_to, profile_model
 from deployments.diffusion.spec import DiffusionSpec
 from deployments.engine.profile import read_profile, write_profile
 from deployments.types import EncodedImage, Encoding, ImageFormat, PartialImage, RenderRequest, RenderResult
@@ -278,6 +278,34 @@ async def test_a_model_is_profiled_and_the_profile_warms_the_next_start(
     model = await make_model(profile=str(file))
     assert profile.revision == model.revision
     assert model.profile().shapes[1].step_fixed_s == pytest.approx(profile.shapes[1].step_fixed_s)
+
+
+async def test_a_profile_of_another_device_is_passed_over_and_said_so(
+    make_model: MakeModel, make_spec: MakeSpec, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "profile.json"
+    measured = profile_model("tiny", make_spec(), sizes=[(2 * SIZE, SIZE)], batches=[1])
+    write_profile(measured.model_copy(update={"device": "NVIDIA H100"}), file)
+    model = await make_model(profile=str(file))
+    assert [shape.width for shape in model.profile().shapes] == [SIZE], "only what it measured itself"
+    assert "profile profile.json is not used, it was measured with device NVIDIA H100, not cpu" in caplog.text
+
+
+def test_sizes_that_a_model_cannot_make_are_named_before_anything_is_measured(make_spec: MakeSpec) -> None:
+    with pytest.raises(ValueError, match="size 65x64: width and height must be multiples of 8"):
+        profile_model("tiny", make_spec(), sizes=[(64, 64), (65, 64)], batches=[1])
+    with pytest.raises(ValueError, match="size 80000x8000 is over tiny's max_pixels"):
+        profile_model("tiny", make_spec(), sizes=[(80_000, 8_000)], batches=[1])
+
+
+def test_a_model_that_shares_no_calls_is_measured_alone(make_spec: MakeSpec) -> None:
+    spec = make_spec(execution="opaque")
+    (shape,) = profile_model("tiny", spec, sizes=[(SIZE, SIZE)], batches=[1, 2]).shapes
+    assert shape.max_batch == 1
+
+
+def test_batches_double_up_to_the_largest() -> None:
+    assert [batches_up_to(largest) for largest in (1, 2, 6, 8)] == [[1], [1, 2], [1, 2, 4, 6], [1, 2, 4, 8]]
 
 
 async def test_health_fails_when_the_step_loop_has_died(make_model: MakeModel) -> None:

@@ -342,3 +342,29 @@ def test_nobody_starves(cap: int, pressure: float, seed: int) -> None:
         ]
         now_s += step_s
         assert now_s <= patience_s + longest_budget_s + 4 * step_s
+
+
+@given(cap=st.integers(1, 6), pressure=st.floats(1.0, 3.0), seed=st.integers(0, 2**32))
+@settings(max_examples=25, deadline=None)
+def test_the_short_do_not_starve_the_long(cap: int, pressure: float, seed: int) -> None:
+    """However many short requests keep coming, a long one runs at every step once it has yielded for twice
+    its own time."""
+    rng = random.Random(seed)
+    costs = FixedCosts(fixed_s=0.1, per_request_s=0.1, caps={SMALL: cap})
+    numbers, now_s, steps = itertools.count(1), 0.0, 20
+    alone_s, full_s = steps * costs.step_s(SMALL, 1), costs.step_s(SMALL, cap)
+    queue = [standing(0, steps=steps, arrived_s=0.0)]
+    while any(one.number == 0 for one in queue):
+        coming = int(rng.uniform(0, 2) * pressure * cap)
+        queue += [standing(next(numbers), rng.randint(1, 4), arrived_s=now_s) for _ in range(coming)]
+        batch = plan(queue, costs, now_s, DEFAULT).batch
+        assert batch is not None
+        queue = [
+            replace(one, steps_left=one.steps_left - 1, steps_done=one.steps_done + 1)
+            if one.number in batch.numbers
+            else one
+            for one in queue
+            if not (one.number in batch.numbers and one.steps_left == 1)
+        ]
+        now_s += costs.step_s(SMALL, len(batch.numbers))
+        assert now_s <= DEFAULT.yields_ratio * alone_s + (steps + 1) * full_s + 1e-6

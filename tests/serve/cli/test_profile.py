@@ -31,6 +31,7 @@ def test_what_is_written_can_be_read_back(config: str, tmp_path: Path) -> None:
         profile, ["painter", "--config", config, "--out", str(out), "--batch", "1", "--batch", "2"]
     )
     assert result.exit_code == 0, result.output
+    assert "64x64: a step takes" in result.output
     assert read_profile(out).model == "painter"
 
 
@@ -42,3 +43,13 @@ def test_bad_arguments_are_named(config: str, tmp_path: Path) -> None:
     size = CliRunner().invoke(profile, ["painter", "--config", config, "--out", out, "--size", "big"])
     assert size.exit_code == 2
     assert "'big' is not WIDTHxHEIGHT" in size.output
+
+
+def test_trouble_is_told_in_a_line(config: str, tmp_path: Path) -> None:
+    nowhere = CliRunner().invoke(profile, ["painter", "--config", config, "--out", str(tmp_path / "a" / "b")])
+    assert nowhere.exit_code == 1
+    assert nowhere.output == f"Error: {tmp_path / 'a'} is not a folder: make it first\n"
+    no_weights = CliRunner().invoke(profile, ["painter", "--config", config, "--out", str(tmp_path / "p")])
+    assert no_weights.exit_code == 1
+    assert "Error: painter: weights" in no_weights.output
+    assert "the folder must hold model_index.json" in no_weights.output
