@@ -169,7 +169,6 @@ def _starts(spec: SimulatedModel) -> list[dict[str, Any]]:
         "min_replicas": 0,
         "look_back_period_s": _METRICS_INTERVAL_S + 1,
         "upscale_delay_s": 0.0,
-        "downscale_delay_s": 60.0,
         "downscale_to_zero_delay_s": 3600.0,
     }
     image_s = max(spec.request_work_s(), 0.1)
@@ -178,17 +177,24 @@ def _starts(spec: SimulatedModel) -> list[dict[str, Any]]:
         {
             **common,
             "policy": "work",
+            "downscale_delay_s": down_s,
             "target_work_s": min(images * image_s, 120.0),
             "warm_spares": min(spares, most),
             "spare_idle_s": idle_s,
             "lead_s": 0.0,
             "smoothing_s": 30.0,
         }
-        for images, spares, idle_s in ((3, 1, 600.0), (5, 2, 300.0), (5, 1, 600.0), (5, 2, 600.0))
+        for images, spares, idle_s, down_s in (
+            (3, 1, 300.0, 120.0),
+            (3, 1, 600.0, 60.0),
+            (3, 2, 300.0, 60.0),
+            (5, 1, 600.0, 60.0),
+            (5, 2, 600.0, 60.0),
+        )
     ]
     held = max(0.5, spec.max_ongoing_requests / 2)
     by_requests = {**common, "policy": "requests", "target_ongoing_requests": held}
-    return [*by_work, by_requests, {**by_requests, "downscale_delay_s": 120.0}]
+    return [*by_work, *({**by_requests, "downscale_delay_s": down_s} for down_s in (60.0, 120.0))]
 
 
 def _suggested(trial: "optuna.Trial", spec: SimulatedModel) -> Settings:

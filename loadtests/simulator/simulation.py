@@ -23,9 +23,12 @@ from routing.types import AssetRequest, Decision, ModelState, Outcome, Plan, Sna
 class Simulation:
     """Run once, with `run`."""
 
-    def __init__(self, world: World, seed: int = 0, push_phase: float = 0.0) -> None:
+    def __init__(
+        self, world: World, seed: int = 0, push_phase: float = 0.0, replica_phase: float | None = None
+    ) -> None:
         self._world = world
         self._push_phase = push_phase
+        self._replica_phase = push_phase if replica_phase is None else replica_phase
         self._engine = world.engine()
         gpus = Gpus(world.gpus)
         rng = random.Random(seed)
@@ -65,10 +68,11 @@ class Simulation:
         for deployment in self._deployments.values():
             autoscaler, scaling = deployment.autoscaler, deployment.spec.autoscaling
             phase_s = self._push_phase * autoscaler.push_interval_s
+            replica_phase_s = self._replica_phase * autoscaler.push_interval_s
             # The service has been up before the first request: what it starts with is warm.
             for started in deployment.start_missing(0.0):
                 started.replica.phase = Phase.RUNNING
-                self._begin_reporting(deployment, started.replica, phase_s)
+                self._begin_reporting(deployment, started.replica, replica_phase_s)
             self._note_replicas(deployment)
             if scaling.min_replicas < scaling.max_replicas:
                 record_s, push_s = autoscaler.record_interval_s, autoscaler.push_interval_s
@@ -288,7 +292,13 @@ class Simulation:
 
 
 def simulate(
-    world: World, calls: Iterable[Call], duration_s: float, seed: int = 0, push_phase: float = 0.0
+    world: World,
+    calls: Iterable[Call],
+    duration_s: float,
+    seed: int = 0,
+    push_phase: float = 0.0,
+    replica_phase: float | None = None,
 ) -> Result:
-    """`push_phase` (0..1) is where in their reporting period handles are at the start."""
-    return Simulation(world, seed, push_phase).run(calls, duration_s)
+    """`push_phase` (0..1) is where in their reporting period handles are at the start, `replica_phase` where
+    the replicas are that run then: in the same place if nothing is said."""
+    return Simulation(world, seed, push_phase, replica_phase).run(calls, duration_s)

@@ -1,15 +1,12 @@
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import pytest
-from PIL import Image
 
 from loadtests.report.page import report_page
+from tests.loadtests.report.browser import CHROMIUM, show
 from tests.loadtests.report.runs import made_up_run
 
-CHROMIUM = shutil.which("chromium")
 VOID = {"meta", "link"}
 
 
@@ -62,61 +59,16 @@ def test_a_run_without_answers_is_a_page_too():
     assert "Nothing was measured" in report_page(made_up_run(seconds=0))
 
 
-# The page's last script reports to its title, which is what --dump-dom can see.
-WATCH = """<script>
-let failures = [];
-addEventListener("error", (event) => { failures.push(event.message); });
-addEventListener("load", () => {
-  document.querySelector("figure svg").dispatchEvent(
-    new PointerEvent("pointermove", {clientX: 300, clientY: 200, bubbles: true}));
-  const paths = [...document.querySelectorAll("path.line")];
-  const lines = paths.filter((path) => path.getTotalLength() > 50).length;
-  const bars = document.querySelectorAll("rect.bar").length;
-  const asked = performance.getEntriesByType("resource").length;
-  const tip = document.getElementById("tip").textContent;
-  const charts = [...document.querySelectorAll("figure")].filter(
-    (figure) => figure.querySelector("svg").getBoundingClientRect().height > 100);
-  const captions = charts.map((figure) => figure.querySelector("figcaption").textContent);
-  document.title = JSON.stringify({failures, lines, bars, asked, tip, captions});
-});
-</script>"""
-
-
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 @pytest.mark.slow
 def test_a_browser_shows_the_charts_without_errors_or_network(tmp_path):
     replicas = {"replicas": {"diffusion": [[0, 1], [30, 3]], "typesetter": [[0, 1]]}}
     page = report_page(made_up_run() | replicas, made_up_run("baseline", seed=2, slower=1.5))
-    file, picture = tmp_path / "report.html", tmp_path / "report.png"
-    file.write_text(page)
-    run_chromium(tmp_path, f"--screenshot={picture}", "--window-size=1400,1600", file.as_uri())
-    with Image.open(picture) as image:
-        assert len(image.convert("RGB").getcolors(maxcolors=1 << 24) or []) > 100
-    watched = tmp_path / "watched.html"
-    watched.write_text(page.replace("<body>", f"<body>{WATCH}"))
-    dom = run_chromium(tmp_path, "--dump-dom", watched.as_uri())
-    title = re.search(r"<title>(.*?)</title>", dom, re.DOTALL)[1]
-    assert '"failures":[]' in title
-    assert '"asked":0' in title
-    assert int(re.search(r'"lines":(\d+)', title)[1]) >= 8
-    assert "Replicas over time" in re.search(r'"captions":\[(.*?)\]', title)[1]
-    assert int(re.search(r'"bars":(\d+)', title)[1]) >= 60
-    assert "p95" in title
-
-
-def run_chromium(folder, *arguments):
-    command = [
-        CHROMIUM,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--hide-scrollbars",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={folder / 'profile'}",
-        *arguments,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=True).stdout
+    shown = show(page, tmp_path)
+    assert shown.failures == []
+    assert shown.asked == 0
+    assert shown.colours > 100
+    assert shown.lines >= 8
+    assert shown.bars >= 60
+    assert "Replicas over time" in shown.captions
+    assert "p95" in shown.tip
