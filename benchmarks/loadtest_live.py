@@ -45,7 +45,8 @@ SCALING: dict[str, Any] = {
     "min_replicas": 1,
     "max_replicas": 5,
     "target_ongoing_requests": 8,
-    "look_back_period_s": 15,
+    # A fifth of it, every 5 s, is when a handle counts: in step with its reports, every 10 s.
+    "look_back_period_s": 25,
     "upscale_delay_s": 5,
     "downscale_delay_s": 20,
 }
@@ -56,6 +57,8 @@ default: {model: sleeper, max_latency_ms: 60000}
 tenants: {"*": {concurrency: 1000}}
 """
 PHASES = 10
+LEAD_S = 3 * PUSH_S
+"""Of no load before the first call: handles have counted nothing for a while, as in life."""
 Trajectory = list[tuple[float, int]]
 
 
@@ -204,11 +207,12 @@ def p95_over_time(counted: Tally, bin_s: int = 10) -> list[Point]:
 
 def simulated(policy: str, load: Scenario, measured: Measured) -> tuple[Seen, list[Seen]]:
     """At the moment measured, and at others."""
-    due = list(calls(load.times(), load.mix(), load.seed))
+    due = list(calls(load.times() + LEAD_S, load.mix(), load.seed))
 
     def run(handle_phase: float, replica_phase: float | None) -> Seen:
         service = world(policy, measured)
-        result = simulate(service, due, load.duration_s, load.seed, handle_phase, replica_phase)
+        end_s = LEAD_S + load.duration_s
+        result = simulate(service, due, end_s, load.seed, handle_phase, replica_phase)
         return seen_simulated(result, load.duration_s)
 
     others = [run(phase / PHASES, None) for phase in range(PHASES)]
@@ -217,10 +221,12 @@ def simulated(policy: str, load: Scenario, measured: Measured) -> tuple[Seen, li
 
 def seen_simulated(result: Result, duration_s: float) -> Seen:
     ups, downs = result.scalings["sleeper"]
-    replicas = [point for point in result.replicas["sleeper"] if point[0] <= duration_s]
+    replicas = [(max(0.0, at_s - LEAD_S), count) for at_s, count in result.replicas["sleeper"]]
     counted = result.tally()
     p95_ms = counted.total.latency.quantile_ms(0.95) or 0.0
-    return Seen(replicas, ups, downs, duration_s, p95_ms, p95_over_time(counted))
+    over_time = [(at_s - LEAD_S, value_ms) for at_s, value_ms in p95_over_time(counted)]
+    inside = [point for point in replicas if point[0] <= duration_s]
+    return Seen(inside, ups, downs, duration_s, p95_ms, over_time)
 
 
 def report(life: Seen, simulation: Seen, runs: Sequence[Seen], measured: Measured) -> bool:

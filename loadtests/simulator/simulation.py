@@ -77,7 +77,7 @@ class Simulation:
             if scaling.min_replicas < scaling.max_replicas:
                 record_s, push_s = autoscaler.record_interval_s, autoscaler.push_interval_s
                 self._time.every(record_s, phase_s % record_s, self._record, deployment)
-                self._time.every(push_s, phase_s, self._push, deployment)
+                self._time.every(push_s, phase_s % push_s, self._push, deployment)
                 self._time.every(self._world.control_interval_s, 0.0, self._tick, deployment)
 
     def _begin_reporting(self, deployment: Deployment, replica: Replica, from_s: float) -> None:
