@@ -129,6 +129,9 @@ async def test_the_autoscaler_reads_the_work_that_waits_or_runs() -> None:
     calls = [asyncio.create_task(busy.render(request())) for _ in range(3)]
     for _ in range(5):
         await asyncio.sleep(0)
-    assert busy.record_autoscaling_stats() == {"work_s": 0.0075, "request_work_s": 0.0025}
+    stats = busy.record_autoscaling_stats()
+    assert stats["request_work_s"] == 0.0025
+    # All of the one that waits, and of the two that run what is left of them.
+    assert 0.0025 <= stats["work_s"] <= 0.0075
     await asyncio.gather(*calls)
     assert busy.record_autoscaling_stats() == {"work_s": 0.0, "request_work_s": 0.0025}
