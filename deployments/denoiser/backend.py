@@ -6,17 +6,19 @@ from pathlib import Path
 from deployments.tiles.backend import Backend, TorchDevice, digest
 from deployments.tiles.grid import Tile, Tiles
 
-LIVE_TENSORS = 6
-"""Feature maps alive at once in a residual layer: before it, activated, convolved, summed, and the copies a
-convolution works on. Measured: 270 to 410 bytes a pixel on a CPU; this makes it 330."""
+LIVE_TENSORS = 11
+"""Maps of the fine scale's size alive at once, with the four times wider way up from the coarse scale and the
+copies that convolutions work on. Measured: 350 to 460 bytes a pixel on a CPU; this makes it 394."""
 
 
 class DenoiserBackend:
-    """`ResidualDenoiser` weights from a local folder. Raises ValueError for another architecture."""
+    """`TwoScaleDenoiser` weights from a local folder. Raises ValueError for another architecture.
+
+    No margin is put around an image: the network learned from crops what to make of their edges.
+    """
 
     factor = 1
-    align = 2
-    margin = 16
+    margin = 0
     alpha: Backend | None = None
 
     def __init__(self, folder: Path) -> None:
@@ -24,12 +26,13 @@ class DenoiserBackend:
             raise ValueError(f"weights {folder.name!r} is not a folder here")
         from deployments.denoiser import network
 
+        self.align = network.PERIOD
         self._on = TorchDevice("float32")
         loaded = network.load(folder)
         self._network = loaded.to(self._on.device, memory_format=self._on.torch.channels_last)
         self.tile_batch = self._on.tile_batch
         self.revision = digest(folder)
-        self.versions = {"backend": "residual-denoiser", "torch": self._on.torch.__version__}
+        self.versions = {"backend": "two-scale-denoiser", "torch": self._on.torch.__version__}
 
     def tile_bytes(self, height: int, width: int) -> int:
         """Features are at half resolution, pixels (input, noise, difference) in floats and bytes."""

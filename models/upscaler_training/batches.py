@@ -9,16 +9,17 @@ from models.upscaler_training import artwork
 from models.upscaler_training.artwork import Picture
 from models.upscaler_training.pictures import TrainingPictures
 
-SHARES = (0.5, 0.35, 0.15)
-"""Of icons, text and flat art."""
+Shares = tuple[float, float, float]
+"""Of icons, text and flat art; their sum is 1."""
 
 
 class Crops:
     """An endless stream of square RGB crops. The same generator state gives the same crops."""
 
-    def __init__(self, pictures: TrainingPictures, size: int) -> None:
+    def __init__(self, pictures: TrainingPictures, size: int, shares: Shares) -> None:
         self._kinds = (pictures.icons, pictures.text, pictures.flat)
         self._size = size
+        self._shares = shares
 
     def draw(self, chance: np.random.Generator) -> Picture:
         """Turned, mirrored, at times inverted or with colours exchanged. Plain areas are mostly passed over:
@@ -30,11 +31,18 @@ class Crops:
         return _varied(crop, chance)
 
     def _crop(self, chance: np.random.Generator) -> Picture:
-        kind = self._kinds[int(chance.choice(3, p=SHARES))]
-        picture = kind[int(chance.integers(len(kind)))]
+        kind = self._kinds[int(chance.choice(3, p=self._shares))]
+        picture = _at_least(kind[int(chance.integers(len(kind)))], self._size)
         top, left = (int(chance.integers(extent - self._size + 1)) for extent in picture.shape[:2])
         crop = picture[top : top + self._size, left : left + self._size]
         return crop if crop.shape[2] == 3 else artwork.over(crop, _background(chance, self._size))
+
+
+def _at_least(picture: Picture, size: int) -> Picture:
+    """Small icons get a transparent border."""
+    short = max(0, size - picture.shape[0])
+    border = (short // 2, short - short // 2)
+    return np.pad(picture, (border, border, (0, 0))) if short else picture
 
 
 def _background(chance: np.random.Generator, size: int) -> Picture:

@@ -66,7 +66,8 @@ def served(folder: Path) -> evaluate.Restorer:
 
 
 def held_out_sets() -> dict[str, Pairs]:
-    """(worn, clean) pairs of unseen icons, interface art and text, worn as in training, and by JPEG alone."""
+    """(worn, clean) pairs of unseen icons, interface art and text, worn as in training, by JPEG alone,
+    and by JPEG whose blocks no longer begin at the top left."""
     chance = np.random.default_rng(5)
     groups = {
         "icons of a set never trained on": pictures.held_out_icons()["flat-color-icons"],
@@ -83,7 +84,10 @@ def held_out_sets() -> dict[str, Pairs]:
         for name, wear in wears.items()
         for title, group in groups.items()
     }
-    for name in wears:
+    for title in groups:
+        saved = sets[f"{title}, JPEG 50"]
+        sets[f"{title}, JPEG 50, then cropped"] = [(worn[5:, 3:], clean[5:, 3:]) for worn, clean in saved]
+    for name in [*wears, "JPEG 50, then cropped"]:
         every = [pair for title in groups for pair in sets[f"{title}, {name}"]]
         sets[f"all of these, {name}"] = every
     return sets

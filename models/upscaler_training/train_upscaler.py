@@ -20,6 +20,7 @@ STEPS: Final = 5000
 BATCH: Final = 8
 CROP: Final = 64
 """Pixels of the large side: the network sees 32 x 32."""
+SHARES: Final = (0.5, 0.35, 0.15)
 CHECKPOINT: Final = places.CHECKPOINTS / "upscaler.pt"
 
 
@@ -53,7 +54,7 @@ def batch(crops: Crops, step: int) -> loop.Batch:
 @click.command()
 @click.option("--steps", default=STEPS, show_default=True)
 def main(steps: int) -> None:
-    crops = Crops(pictures.training(), CROP)
+    crops = Crops(pictures.training(), CROP, SHARES)
     loop.train(
         network(),
         lambda model, small: model(pixel_values=small).reconstruction,
