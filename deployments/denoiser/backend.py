@@ -12,13 +12,10 @@ copies that convolutions work on. Measured: 350 to 460 bytes a pixel on a CPU; t
 
 
 class DenoiserBackend:
-    """`TwoScaleDenoiser` weights from a local folder. Raises ValueError for another architecture.
-
-    No margin is put around an image: the network learned from crops what to make of their edges.
-    """
+    """`TwoScaleDenoiser` weights from a local folder. Raises ValueError for another architecture."""
 
     factor = 1
-    margin = 0
+    margin = 16
     alpha: Backend | None = None
 
     def __init__(self, folder: Path) -> None:

@@ -21,3 +21,4 @@ class DenoiserSpec(TiledSpec):
     palette: tuple[Colour, ...] | Literal["auto"] = ()
     snap_levels: Annotated[int, Field(ge=0, le=64)] = 6
     tile: Annotated[int, Field(ge=32, le=4096)] = 288
+    overlap: Annotated[int, Field(ge=8, le=256)] = 48

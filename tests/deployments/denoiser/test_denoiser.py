@@ -81,9 +81,9 @@ async def test_tiles_leave_no_seam() -> None:
     worn = jpeg(panel(), 30)
     backend = DenoiserModel("denoise_ui", SPEC)._load_backend()
     outputs = []
-    for tile in (64, 256):
+    for tile in (96, 256):
         work = TileWork(backend, SPEC.model_copy(update={"tile": tile}), 1, worn)
-        assert (sum(work.steps()) > 1) == (tile == 64)
+        assert (sum(work.steps()) > 1) == (tile == 96)
         outputs.append(work.output.astype(int))
     assert np.abs(outputs[0] - outputs[1]).max() <= 1
 

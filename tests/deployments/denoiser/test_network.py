@@ -56,6 +56,7 @@ def test_weights_survive_the_disk(tmp_path: Path) -> None:
     tiles = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
     places = [Tile(0, 0), Tile(0, 32)]
     backend = DenoiserBackend(tmp_path)
+    assert backend.margin % backend.align == 0, "tiles begin where JPEG's blocks do"
     assert np.array_equal(backend.compute(tiles, places), backend.compute(tiles, places))
 
 
