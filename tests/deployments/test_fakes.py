@@ -40,3 +40,16 @@ async def test_no_more_run_at_once_than_it_has_places() -> None:
     assert 10 < load.wait_ms <= 15, "what is left of the first, then the other two"
     await asyncio.gather(*calls)
     assert model.load_report().queued == 0
+
+
+async def test_work_is_what_is_left_spread_over_the_places_it_fills() -> None:
+    model = echo("m", latency_ms=100_000, concurrency=2)
+    tasks = []
+    for seed, work_s in enumerate((100, 100, 150)):
+        tasks.append(asyncio.create_task(model.render(request(seed))))
+        await asyncio.sleep(0)
+        assert model.load_report().work_ms == pytest.approx(1000 * work_s, rel=0.01)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert model.load_report().work_ms == 0
