@@ -33,7 +33,9 @@ class Block(nn.Module):  # type: ignore[misc]
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         inner = functional.relu(self.first(features), inplace=True)
-        return features + self.second(inner)
+        change = self.second(inner)
+        # In place spares a map, but in training it would round the sum to the bfloat16 of a convolution.
+        return features + change if torch.is_grad_enabled() else change.add_(features)
 
 
 class TwoScaleDenoiser(nn.Module):  # type: ignore[misc]
