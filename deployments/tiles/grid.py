@@ -82,13 +82,32 @@ class TileGrid:
 def grid(height: int, width: int, tile: int, overlap: int, align: int, margin: int) -> TileGrid:
     """The tiles of an image with `margin` pixels of repeated edge around it.
 
-    `tile` is rounded down and `overlap` up to multiples of `align`. Small images get one small tile.
+    `tile` and `overlap` are `rounded`. Small images get one small tile.
     """
-    tile = max(align, tile // align * align)
-    overlap = -(-overlap // align) * align
+    tile, overlap = rounded(tile, overlap, align)
     tile_height, tops = _axis(height, tile, overlap, align, margin)
     tile_width, lefts = _axis(width, tile, overlap, align, margin)
     return TileGrid(height, width, tile_height, tile_width, overlap, tops, lefts)
+
+
+def rounded(tile: int, overlap: int, align: int) -> tuple[int, int]:
+    """Side of a tile, down, and overlap, up, to multiples of `align`.
+
+    Raises ValueError if tiles would not advance then.
+    """
+    side, shared = max(align, tile // align * align), -(-overlap // align) * align
+    if shared >= side:
+        raise too_narrow(tile, overlap, align)
+    return side, shared
+
+
+def too_narrow(tile: int, overlap: int, align: int) -> ValueError:
+    """What is wrong with a tile that holds its overlaps no more, and what would do."""
+    least = 2 * (-(-overlap // align) * align)
+    return ValueError(
+        f"the weights work in steps of {align} pixels: with overlap {overlap} a tile needs {least} or more, "
+        f"not {tile}"
+    )
 
 
 def _axis(length: int, tile: int, overlap: int, align: int, margin: int) -> tuple[int, tuple[int, ...]]:

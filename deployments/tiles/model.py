@@ -18,6 +18,7 @@ from deployments.model import PartialSink
 from deployments.telemetry import ATTR_HEIGHT, ATTR_TILES, ATTR_WIDTH, SPAN_ENCODE_IMAGE, tracer
 from deployments.tiles.backend import Backend
 from deployments.tiles.budget import ByteBudget
+from deployments.tiles.grid import rounded
 from deployments.tiles.pace import Pace
 from deployments.tiles.spec import TiledSpec
 from deployments.tiles.work import TileWork
@@ -75,7 +76,10 @@ class TiledModel:
         return self._loaded.revision
 
     async def load(self) -> None:
-        self._backend = await self._in_worker(self._load_backend)
+        """Raises ValueError for weights, or tiles, that do not fit."""
+        backend = await self._in_worker(self._load_backend)
+        rounded(self._spec.tile, self._spec.overlap, backend.align)
+        self._backend = backend
         await self._in_worker(self._try_out)
 
     async def render(self, request: RenderRequest, on_partial: PartialSink | None = None) -> RenderResult:

@@ -21,7 +21,7 @@ from diffusers import (
 from deployments.diffusion.pipelines import hash_of
 from deployments.diffusion.spec import is_local
 from deployments.tiles.backend import Backend, TorchDevice
-from deployments.tiles.grid import Tile, Tiles
+from deployments.tiles.grid import Tile, Tiles, rounded, too_narrow
 from deployments.upscaler.backends import LanczosBackend
 from deployments.upscaler.footprint import LiveTensors
 from deployments.upscaler.noise import placed_noise, seed_of
@@ -135,13 +135,10 @@ class _PipelineBackend:
         return {}
 
     def _tile_side(self, spec: UpscalerSpec) -> int:
-        """As tiles/grid.py rounds it."""
-        side, overlap = spec.tile // self.align * self.align, -(-spec.overlap // self.align) * self.align
+        """Of a picture cut into several. Raises ValueError unless an overlap is at most half of it."""
+        side, overlap = rounded(spec.tile, spec.overlap, self.align)
         if 2 * overlap > side:
-            raise ValueError(
-                f"the weights work in steps of {self.align} pixels: with overlap {spec.overlap} a tile needs "
-                f"{2 * overlap} or more, not {spec.tile}"
-            )
+            raise too_narrow(spec.tile, spec.overlap, self.align)
         return side
 
     def _measured_bytes(self, side: int) -> int:

@@ -126,3 +126,11 @@ def _count(result: RenderResult, colour: tuple[int, int, int]) -> int:
 
 def _colours(pixels: Pixels) -> np.ndarray:
     return np.unique(pixels.reshape(-1, 3), axis=0)
+
+
+async def test_tiles_too_small_for_the_blocks_of_jpeg_are_refused_when_the_model_loads() -> None:
+    spec = DenoiserSpec(kind="denoiser", weights=WEIGHTS, tile=40, overlap=20)
+    with pytest.raises(
+        ValueError, match="steps of 16 pixels: with overlap 20 a tile needs 64 or more, not 40"
+    ):
+        await rendered(panel(), spec)
