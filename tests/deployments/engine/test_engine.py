@@ -2,79 +2,25 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
 
 from deployments import errors
-from deployments.engine.costs import CostModel
-from deployments.engine.desk import Desk
-from deployments.engine.engine import StepEngine
-from deployments.engine.fakes import FakeDenoiser, FakeRequest, FakeState
-from deployments.engine.jobs import Ask, Finished, Previews
-from deployments.engine.work import Batch, Rules, Shape
-
-SHAPE, OTHER = Shape(512, 512), Shape(1024, 1024)
-WAIT_S = 10.0
-
-Engine = StepEngine[FakeRequest, FakeState, str]
-MakeEngine = Callable[..., Engine]
-
-
-@pytest.fixture
-def make_engine() -> Iterator[MakeEngine]:
-    engines: list[Engine] = []
-
-    def make(
-        denoiser: FakeDenoiser,
-        max_batch: int = 8,
-        rules: Rules | None = None,
-        start: bool = True,
-        clock: Callable[[], float] = time.monotonic,
-        **options: Any,
-    ) -> Engine:
-        engine = Engine(denoiser, Desk(CostModel(max_batch), rules or Rules()), clock, **options)
-        engines.append(engine)
-        if start:
-            engine.start()
-        return engine
-
-    yield make
-    for engine in engines:
-        engine.close()
-
-
-def ask(name: str, steps: int = 3, shape: Shape = SHAPE, **options: Any) -> Ask[FakeRequest, str]:
-    fake = {key: options.pop(key) for key in ("fails_at", "poisons") if key in options}
-    return Ask(FakeRequest(name, shape, steps, **fake), shape, steps, **options)
-
-
-def result(submitted: "tuple[int, Future[Finished[str]]]") -> Finished[str]:
-    return submitted[1].result(WAIT_S)
-
-
-class Gate:
-    """Holds a denoiser's `wait` until it is opened; `reached` tells that it is being held."""
-
-    def __init__(self) -> None:
-        self.reached, self._open = threading.Event(), threading.Event()
-
-    def __call__(self, seconds: float) -> None:
-        if seconds:
-            self.reached.set()
-            assert self._open.wait(WAIT_S)
-
-    def open(self) -> None:
-        self._open.set()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    give_up_s = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < give_up_s
-        time.sleep(0)
+from deployments.engine.fakes import FakeDenoiser
+from deployments.engine.jobs import Previews
+from deployments.engine.work import Batch, Rules
+from tests.deployments.engine.engines import (
+    OTHER,
+    SHAPE,
+    WAIT_S,
+    Gate,
+    MakeEngine,
+    ask,
+    result,
+    until,
+)
 
 
 def steps_of(name: str, denoiser: FakeDenoiser) -> int:
@@ -256,99 +202,6 @@ def test_when_the_step_loop_dies_requests_fail_and_health_says_so(make_engine: M
         engine.check_health()
     with pytest.raises(errors.ModelFailed):
         engine.submit(ask("b"))
-
-
-def test_a_step_that_does_not_end_fails_the_health_check(make_engine: MakeEngine) -> None:
-    gate, now_s = Gate(), 0.0
-    engine = make_engine(
-        FakeDenoiser(step_s=lambda shape, rows: 1.0, wait=gate), clock=lambda: now_s, hung_after_s=30.0
-    )
-    engine._desk.costs.of(SHAPE).step.observe(1, 2.0)
-    submitted = engine.submit(ask("a", steps=1))
-    assert gate.reached.wait(WAIT_S)
-    now_s = 39.0  # longer than 30 s, but not than 20 times the two seconds it was predicted
-    engine.check_health()
-    now_s = 41.0
-    hung = r"1 requests of 512x512\+guided has taken 41 s and was predicted to take 2 s: the device hangs"
-    with pytest.raises(errors.ModelFailed, match=hung):
-        engine.check_health()
-    gate.open()
-    result(submitted)
-    engine.check_health()
-
-
-@pytest.mark.parametrize(
-    ("what", "seconds"), [("preparing", {"prepare_s": 1.0}), ("decoding", {"decode_s": 1.0})]
-)
-def test_work_beside_the_steps_that_does_not_end_fails_the_health_check(
-    make_engine: MakeEngine, what: str, seconds: dict[str, float]
-) -> None:
-    gate, now_s = Gate(), 0.0
-
-    def hold(wanted_s: float) -> None:
-        if wanted_s:
-            gate(wanted_s)
-
-    engine = make_engine(FakeDenoiser(wait=hold, **seconds), clock=lambda: now_s, hung_after_s=30.0)
-    submitted = engine.submit(ask("a", steps=1))
-    assert gate.reached.wait(WAIT_S)
-    now_s = 29.0
-    engine.check_health()
-    now_s = 31.0
-    hung = rf"{what} a request of 512x512\+guided has taken 31 s and has not ended: the device hangs"
-    with pytest.raises(errors.ModelFailed, match=hung):
-        engine.check_health()
-    gate.open()
-    result(submitted)
-    engine.check_health()
-
-
-def test_work_beside_the_steps_may_take_long_if_it_was_predicted_to(make_engine: MakeEngine) -> None:
-    gate, now_s = Gate(), 0.0
-    engine = make_engine(
-        FakeDenoiser(prepare_s=1.0, wait=lambda wanted_s: gate(wanted_s) if wanted_s else None),
-        clock=lambda: now_s,
-        hung_after_s=30.0,
-    )
-    engine._desk.costs.of(SHAPE).prepare.observe(2.0)
-    submitted = engine.submit(ask("a", steps=1))
-    assert gate.reached.wait(WAIT_S)
-    now_s = 39.0
-    engine.check_health()
-    now_s = 41.0
-    with pytest.raises(errors.ModelFailed, match="was predicted to take 2 s"):
-        engine.check_health()
-    gate.open()
-    result(submitted)
-
-
-def test_a_preview_that_does_not_end_fails_the_health_check(make_engine: MakeEngine) -> None:
-    gate, now_s = Gate(), 0.0
-
-    class Slow(FakeDenoiser):
-        def preview(self, state: Any) -> Callable[[], str]:
-            def picture() -> str:
-                gate(1.0)
-                return "seen"
-
-            return picture
-
-    engine = make_engine(Slow(), clock=lambda: now_s, hung_after_s=30.0)
-    submitted = engine.submit(ask("a", steps=4, previews=Previews(1, lambda index, picture: None)))
-    assert gate.reached.wait(WAIT_S)
-    now_s = 31.0
-    with pytest.raises(errors.ModelFailed, match="a preview of a request of"):
-        engine.check_health()
-    gate.open()
-    result(submitted)
-
-
-def test_an_idle_engine_never_hangs(make_engine: MakeEngine) -> None:
-    now_s = 0.0
-    engine = make_engine(FakeDenoiser(), clock=lambda: now_s)
-    result(engine.submit(ask("a")))
-    now_s = 1e6
-    engine.check_health()
 
 
 def test_every_step_is_told_to_the_observer(make_engine: MakeEngine) -> None:
