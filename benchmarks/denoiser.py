@@ -19,6 +19,7 @@ from benchmarks.upscaler import picture
 from deployments.denoiser.backend import DenoiserBackend
 from deployments.denoiser.spec import DenoiserSpec
 from deployments.tiles.work import TileWork
+from models.upscaler_training import evaluate
 
 WEIGHTS: Final = Path(__file__).parents[1] / "models" / "denoise_ui"
 SIDE: Final = 256
@@ -40,14 +41,14 @@ def main() -> bool:
 
 def non_local_means() -> Callable[[], object]:
     worn = picture(SIDE)
-    return lambda: cv2.fastNlMeansDenoisingColored(worn, None, 3, 3, 7, 21)
+    return lambda: evaluate.non_local_means(worn, strength=3)
 
 
 def denoise_ui() -> Callable[[], object]:
     backend = DenoiserBackend(WEIGHTS)
     spec = DenoiserSpec(kind="denoiser", weights=str(WEIGHTS))
     worn = picture(SIDE)
-    return lambda: list(TileWork(backend, spec, 1, worn).steps())
+    return lambda: evaluate.through(TileWork(backend, spec, 1, worn))
 
 
 def median_ms(call: Callable[[], object]) -> float:

@@ -16,7 +16,7 @@ from deployments.containers.reading import read_container
 from deployments.errors import InvalidRequest
 from deployments.types import Mask, Pixels
 
-__all__ = ["Checked", "UploadLimits", "check", "decode_image", "decode_mask"]
+__all__ = ["Checked", "UploadLimits", "check", "decode_image", "decode_mask", "decode_pair"]
 
 
 def decode_image(data: bytes, param: str = "image", limits: UploadLimits | None = None) -> Pixels:
@@ -41,6 +41,13 @@ def decode_mask(
     if pixels.shape[2] == 3:
         raise InvalidRequest(f"{param} has no transparency: make transparent what is to change", param)
     return 255 - pixels[..., 3]
+
+
+def decode_pair(image: bytes, mask: bytes | None) -> tuple[Pixels, Mask | None]:
+    """A picture and the mask that came with it. Raises InvalidRequest naming `image` or `mask`."""
+    pixels = decode_image(image)
+    height, width = pixels.shape[:2]
+    return pixels, None if mask is None else decode_mask(mask, width, height)
 
 
 def check(data: bytes, param: str = "image", limits: UploadLimits | None = None) -> Checked:

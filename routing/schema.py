@@ -20,7 +20,8 @@ from pydantic_core import CoreSchema
 Pattern = Annotated[
     str, Field(min_length=1, max_length=4096, description="RE2 syntax; found anywhere in the text")
 ]
-Name = Annotated[str, Field(min_length=1, max_length=128)]
+_NAME_CHARS, _PATH_CHARS = 128, 1024
+Name = Annotated[str, Field(min_length=1, max_length=_NAME_CHARS)]
 Milliseconds = Annotated[float, Field(gt=0, le=3_600_000)]
 Steps = Annotated[int, Field(ge=1, le=1000)]
 
@@ -74,14 +75,14 @@ class StageSpec(Closed):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return _or_name(core, handler)
+        return _or_text(core, handler)
 
 
 class RasterSpec(Closed):
     """A baked image, as a path below the folder of assets. Written as that path where nothing else is to be
     said. `typeset` is a model that sets the words a request quotes over it."""
 
-    asset: Annotated[str, Field(min_length=1, max_length=1024)]
+    asset: Annotated[str, Field(min_length=1, max_length=_PATH_CHARS)]
     typeset: StageSpec | None = None
 
     @model_validator(mode="before")
@@ -91,7 +92,7 @@ class RasterSpec(Closed):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 1024}, handler(core)]}
+        return _or_text(core, handler, most_chars=_PATH_CHARS)
 
 
 Stages = Annotated[tuple[StageSpec, ...], Field(min_length=1, max_length=8)]
@@ -124,7 +125,7 @@ class CandidateSpec(Closed):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return _or_name(core, handler)
+        return _or_text(core, handler)
 
 
 class ArmSpec(Closed):
@@ -248,7 +249,7 @@ class _Pointer(Closed):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return _or_name(core, handler)
+        return _or_text(core, handler)
 
 
 class AliasTarget(_Pointer):
@@ -302,6 +303,8 @@ class PolicySpec(Closed):
         return self
 
 
-def _or_name(core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-    """A mapping, or just a model's name."""
-    return {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 128}, handler(core)]}
+def _or_text(
+    core: CoreSchema, handler: GetJsonSchemaHandler, most_chars: int = _NAME_CHARS
+) -> JsonSchemaValue:
+    """A mapping, or just a model's name or a path."""
+    return {"anyOf": [{"type": "string", "minLength": 1, "maxLength": most_chars}, handler(core)]}

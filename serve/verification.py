@@ -20,10 +20,10 @@ from deployments import errors
 from deployments.catalog import build_model
 from deployments.model import Model
 from deployments.spec import BaseSpec
-from deployments.types import EncodedImage, Mask, Pixels, RenderRequest, StageReceipt
+from deployments.types import EncodedImage, Pixels, RenderRequest, StageReceipt
 from deployments.typesetter.prompt import strip_text
 from deployments.typesetter.spec import TypesetterSpec
-from deployments.uploads import decode_image, decode_mask
+from deployments.uploads import decode_pair
 from deployments.verify import Verdict, compare, made_of_other_inputs
 from serve.api.images import job_from
 from serve.config import AppConfig
@@ -203,7 +203,9 @@ async def in_this_process(config: AppConfig, pictures: Pictures) -> AsyncIterato
         _check_pictures(image, pictures)
         try:
             job = job_from(request, config.limits, "verify", time.monotonic())
-            picture, mask = _decoded(pictures)
+            picture, mask = (
+                (None, None) if pictures.image is None else decode_pair(pictures.image, pictures.mask)
+            )
         except (ApiError, errors.InvalidRequest) as error:
             raise Unverifiable(f"the request is refused: {error.message}") from None
         job = replace(job, mask=mask)
@@ -276,15 +278,6 @@ def _check_pictures(image: Image, pictures: Pictures) -> None:
     was_edited = image.stages[0].details.get("strength") is not None
     if was_edited and pictures.image is None:
         raise Unverifiable("the receipt is of a picture that was changed: give its file with --image")
-
-
-def _decoded(pictures: Pictures) -> tuple[Pixels | None, Mask | None]:
-    """Raises InvalidRequest naming the file that is no sound picture."""
-    if pictures.image is None:
-        return None, None
-    image = decode_image(pictures.image)
-    height, width = image.shape[:2]
-    return image, None if pictures.mask is None else decode_mask(pictures.mask, width, height)
 
 
 def _form(fields: dict[str, Any], pictures: Pictures) -> aiohttp.FormData:

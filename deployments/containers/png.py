@@ -4,7 +4,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from deployments.containers.checked import Checked, Refused, UploadLimits, check_parts
 from deployments.types import ImageFormat
@@ -30,25 +30,31 @@ _ADAM7: Final = (
 _MOST_METADATA_BYTES: Final = 4 << 20
 _PIECE_BYTES: Final = 1 << 16
 
-Chunk = tuple[bytes, memoryview]
-"""Type and data. The data are not copied: a file may be large, and most of it is pixels."""
+
+class Chunk(NamedTuple):
+    """Type, data, and all of it as it stands in the file. Nothing is copied: most of a file is pixels."""
+
+    kind: bytes
+    body: memoryview
+    whole: memoryview
 
 
 def read_png(data: bytes, limits: UploadLimits) -> Checked:
     chunks = list(_chunks(data))
-    if any(kind == b"acTL" for kind, _ in chunks):
+    if any(chunk.kind == b"acTL" for chunk in chunks):
         raise Refused("is animated: send one picture")
-    if _ORDER.fullmatch("".join(_letter(kind) for kind, _ in chunks)) is None:
+    if _ORDER.fullmatch("".join(_letter(chunk.kind) for chunk in chunks)) is None:
         raise Refused("is damaged or cut off: its chunks are not those of a PNG")
-    width, height, depth, colour, compression, filtering, interlaced = struct.unpack(">IIBBBBB", chunks[0][1])
+    header = struct.unpack(">IIBBBBB", chunks[0].body)
+    width, height, depth, colour, compression, filtering, interlaced = header
     limits.check_size(width, height)
     if depth not in _DEPTHS.get(colour, ()) or compression or filtering or interlaced > 1:
         raise Refused("is damaged: it has no valid colour type")
     if depth == 16:
         raise Refused("has 16 bits a channel: send 8")
-    _check_colours(colour, depth, dict(chunks))
+    _check_colours(colour, depth, {chunk.kind: chunk.body for chunk in chunks})
     bits = _CHANNELS[colour] * depth
-    pixels = (body for kind, body in chunks if kind == b"IDAT")
+    pixels = (chunk.body for chunk in chunks if chunk.kind == b"IDAT")
     _check_pixels(pixels, _raw_bytes(width, height, bits, bool(interlaced)))
     _check_metadata(chunks)
     return Checked(ImageFormat.PNG, width, height, _kept(chunks))
@@ -63,20 +69,16 @@ def _chunks(data: bytes) -> Iterator[Chunk]:
         (crc,) = struct.unpack_from(">I", data, place + 8 + length)
         if crc != zlib.crc32(body, zlib.crc32(kind)):
             raise Refused("is damaged: a checksum is wrong")
-        yield kind, body
-        place += 12 + length
+        end = place + 12 + length
+        yield Chunk(kind, body, view[place:end])
+        place = end
         if kind == b"IEND" and place < len(data):
             raise Refused(f"has {len(data) - place} bytes behind its end: save it again")
 
 
 def _kept(chunks: Iterable[Chunk]) -> bytes:
     """The file without its metadata."""
-    pieces: list[bytes | memoryview] = [SIGNATURE]
-    for kind, body in chunks:
-        if kind in _KEPT:
-            crc = zlib.crc32(body, zlib.crc32(kind))
-            pieces += [struct.pack(">I", len(body)) + kind, body, struct.pack(">I", crc)]
-    return b"".join(pieces)
+    return b"".join([SIGNATURE, *(chunk.whole for chunk in chunks if chunk.kind in _KEPT)])
 
 
 def _letter(kind: bytes) -> str:
@@ -120,8 +122,8 @@ def _check_pixels(parts: Iterable[memoryview], expected: int) -> None:
 def _check_metadata(chunks: Iterable[Chunk]) -> None:
     """Raises Refused for text and profiles that would inflate to more than a picture has to say."""
     left = _MOST_METADATA_BYTES
-    for kind, body in chunks:
-        compressed = _compressed(kind, body)
+    for chunk in chunks:
+        compressed = _compressed(chunk.kind, chunk.body)
         if compressed is not None:
             left -= _inflated_bytes([compressed], left)
         if left < 0:

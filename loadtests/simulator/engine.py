@@ -177,8 +177,7 @@ class StepEngine:
 
     def _none_steps_aside(self, now_s: float) -> bool:
         """Now, and so at each later step: with time there are fewer that could."""
-        steps = self._jobs[0].steps_done + self._jobs[0].steps_left
-        if all(job.steps_done + job.steps_left == steps for job in self._jobs):
+        if len({job.steps_done + job.steps_left for job in self._jobs}) == 1:
             return True
         batch = [job.standing() for job in self._jobs]
         return len(worth_sharing(batch, self._costs, now_s, self._rules)) == len(batch)

@@ -10,7 +10,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from rapidocr import RapidOCR
@@ -42,8 +41,8 @@ def main() -> None:
     sets = held_out_sets()
     restorers: dict[str, evaluate.Restorer] = {
         "as it came": lambda worn: worn,
-        "non-local means, 3": lambda worn: non_local_means(worn, 3),
-        "non-local means, 10": lambda worn: non_local_means(worn, 10),
+        "non-local means, 3": lambda worn: evaluate.non_local_means(worn, 3),
+        "non-local means, 10": lambda worn: evaluate.non_local_means(worn, 10),
         "this model": denoise,
     }
     scores = evaluate.table(restorers, sets)
@@ -91,14 +90,6 @@ def held_out_sets() -> dict[str, Pairs]:
         every = [pair for title in groups for pair in sets[f"{title}, {name}"]]
         sets[f"all of these, {name}"] = every
     return sets
-
-
-def non_local_means(worn: Picture, strength: int) -> Picture:
-    """OpenCV's, in colour, with its default windows (7, 21). `strength` 10 is the one its documents give."""
-    cleaned: Any = cv2.fastNlMeansDenoisingColored(
-        np.ascontiguousarray(worn), None, strength, strength, 7, 21
-    )
-    return np.asarray(cleaned, np.uint8)
 
 
 def ocr_table(restorers: dict[str, evaluate.Restorer], count: int = 80) -> str:

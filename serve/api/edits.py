@@ -18,7 +18,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from deployments.errors import InvalidRequest
 from deployments.types import Mask, Pixels
-from deployments.uploads import decode_image, decode_mask
+from deployments.uploads import decode_pair
 from routing.types import Capability, ModelFacts
 from serve.api.images import ERRORS, Desk
 from serve.errors import bad_request
@@ -97,11 +97,7 @@ async def _read(request: Request) -> tuple[dict[str, Any], dict[str, bytes]]:
 async def _decoded(files: Mapping[str, bytes]) -> tuple[Pixels, Mask | None]:
     """Off the event loop. Raises ApiError naming the file that is no sound picture."""
     try:
-        image = await asyncio.to_thread(decode_image, files["image"])
-        if "mask" not in files:
-            return image, None
-        height, width = image.shape[:2]
-        return image, await asyncio.to_thread(decode_mask, files["mask"], width, height)
+        return await asyncio.to_thread(decode_pair, files["image"], files.get("mask"))
     except InvalidRequest as error:
         raise bad_request("invalid_image", error.message, error.param) from None
 
