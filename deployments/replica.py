@@ -21,6 +21,7 @@ from deployments.autoscaling import REQUEST_METRIC, WORK_METRIC
 from deployments.catalog import ModelSpec, build_model
 from deployments.memory import is_out_of_memory
 from deployments.metrics import ReplicaMetrics
+from deployments.starting import cannot_start
 from deployments.types import ModelLoad, PartialImage, RenderRequest, RenderResult
 
 logger = logging.getLogger("atelier.replica")
@@ -31,7 +32,8 @@ FLUSH_INTERVAL_S = 1.0
 class ModelReplica:
     """Hosts the model that `spec` describes under the name `name`."""
 
-    # Ray Serve awaits a coroutine constructor; the replica counts as ready when it returns.
+    # Ray Serve awaits a coroutine constructor; the replica counts as ready when it returns. When it raises,
+    # Ray Serve tries again, up to three times per replica that is wanted, then gives the deployment up.
     async def __init__(  # type: ignore[misc]
         self, name: str, spec: ModelSpec, process: telemetry.ProcessTelemetry
     ) -> None:
@@ -39,13 +41,11 @@ class ModelReplica:
         self._name = name
         self._metrics = ReplicaMetrics(name)
         self._model = build_model(name, spec, self._metrics)
+        await self._load()
+        self._flushing = asyncio.create_task(self._flush_metrics())
         # Ray Serve awaits `__del__` when it stops a replica. Of the instance and not of the class, where
         # Python's garbage collection would call it too, and could not await it.
         setattr(self, "__del__", self._close)  # noqa: B010
-        started = time.perf_counter()
-        await self._model.load()
-        logger.info("model %s loaded in %.1f s", name, time.perf_counter() - started)
-        self._flushing = asyncio.create_task(self._flush_metrics())
 
     async def render(self, request: RenderRequest) -> RenderResult:
         with self._hop(request):
@@ -86,6 +86,15 @@ class ModelReplica:
 
     def check_health(self) -> None:
         self._model.check_health()
+
+    async def _load(self) -> None:
+        started = time.perf_counter()
+        try:
+            await self._model.load()
+        except Exception as error:
+            logger.exception("model %s cannot start", self._name)
+            raise cannot_start(error) from None
+        logger.info("model %s loaded in %.1f s", self._name, time.perf_counter() - started)
 
     async def _flush_metrics(self) -> None:
         while True:

@@ -122,12 +122,13 @@ class Fleet:
 
     def describe(self) -> dict[str, dict[str, object]]:
         """JSON values for people and dashboards. `running` and `queued` are of the replicas as of the last
-        poll, `waiting` is at this router's gate now."""
+        poll, `waiting` is at this router's gate now; a model that is not `up` is passed over."""
         now_s = time.monotonic()
         states = self.snapshot(now_s).models
         return {
             name: {
                 "replicas": len(loads),
+                "up": self.is_up(name),
                 "running": sum(load.running for load in loads),
                 "queued": sum(load.queued for load in loads),
                 "waiting": self.gates.waiting(name),

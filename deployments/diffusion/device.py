@@ -11,7 +11,7 @@ WORKING_RATIO = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`limit_bytes` is 0 where nothing limits, on a CPU."""
+    """`limit_bytes` is 0 where nothing limits: on a CPU without `memory_bytes`."""
 
     device: str
     limit_bytes: int = 0
@@ -31,14 +31,15 @@ class Share:
         return int(torch.cuda.memory_reserved()) if self.device == "cuda" else 0
 
 
-def take_share(num_gpus: float) -> Share:
+def take_share(num_gpus: float, memory_bytes: int = 0) -> Share:
     """The device for `num_gpus`, with torch's allocator bound to that fraction of its memory.
 
-    Beyond it an allocation fails here, as this replica's own error, whatever its neighbours hold.
+    Beyond it an allocation fails here, as this replica's own error, whatever its neighbours hold. On a
+    CPU the share is `memory_bytes` of the host, 0 for no limit; only the check of the weights heeds it.
     Raises ValueError when a GPU is asked for and none is visible.
     """
     if num_gpus == 0:
-        return Share("cpu")
+        return Share("cpu", memory_bytes)
     if not torch.cuda.is_available():
         raise ValueError(
             f"num_gpus is {num_gpus:g} but this process sees no GPU: set num_gpus to 0 to run on the CPU, "
@@ -65,9 +66,20 @@ def weights_bytes(pipeline: Any) -> int:
 def check_fit(needed_bytes: int, share: Share) -> None:
     """Raises ValueError, with the numbers and what to do, if the weights leave no room to work."""
     room_bytes = int(share.limit_bytes * (1 - WORKING_RATIO))
-    if share.limit_bytes and needed_bytes > room_bytes:
-        raise ValueError(
-            f"the weights take {needed_bytes / 2**30:.1f} GiB, and the replica's share of the GPU is "
-            f"{share.limit_bytes / 2**30:.1f} GiB of which {WORKING_RATIO:.0%} is kept for the work: "
-            "raise num_gpus, choose a smaller dtype, or use a larger GPU"
-        )
+    if not share.limit_bytes or needed_bytes <= room_bytes:
+        return
+    on_host = share.device == "cpu"
+    of = "host's memory (memory_bytes)" if on_host else "GPU"
+    advice = (
+        "raise memory_bytes, or choose a smaller dtype"
+        if on_host
+        else "raise num_gpus, choose a smaller dtype, or use a larger GPU"
+    )
+    raise ValueError(
+        f"the weights take {_size(needed_bytes)}, and the replica's share of the {of} is "
+        f"{_size(share.limit_bytes)} of which {WORKING_RATIO:.0%} is kept for the work: {advice}"
+    )
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 2**30:.1f} GiB" if size_bytes >= 2**30 else f"{size_bytes / 2**20:.1f} MiB"

@@ -134,7 +134,7 @@ class DiffusionModel:
 
     def _load(self) -> _Loaded:
         spec = self._spec
-        share = take_share(spec.num_gpus)
+        share = take_share(spec.num_gpus, spec.memory_bytes)
         pipelines = load_pipelines(spec, share)
         denoiser = choose_denoiser(pipelines, spec)
         shares_calls = isinstance(denoiser, StepwiseDenoiser)

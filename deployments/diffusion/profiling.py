@@ -80,7 +80,7 @@ def profile_model(
 
     Raises ValueError with what to do if the model cannot be loaded or has not such sizes.
     """
-    share = take_share(spec.num_gpus)
+    share = take_share(spec.num_gpus, spec.memory_bytes)
     pipelines = load_pipelines(spec, share)
     for width, height in sizes:
         if width % pipelines.size_multiple or height % pipelines.size_multiple:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from deployments.starting import brief_reason
 from serve.config import AppConfig
 
 APPLICATION = "atelier"
@@ -98,7 +99,7 @@ def _table(deployments: Mapping[str, Any]) -> Table:
 
 def _why(application: Any) -> str:
     messages = [
-        f"{name}: {deployment.message}"
+        f"{name}: {brief_reason(deployment.message)}"
         for name, deployment in application.deployments.items()
         if deployment.status in ("DEPLOY_FAILED", "UNHEALTHY") and deployment.message
     ]

@@ -9,6 +9,7 @@ from typing import Any
 
 from kubernetes import client as kubernetes_client
 
+from deployments.starting import brief_reason
 from serve.kubernetes_api import CONNECT_TIMEOUT_S, FAILURES, ClusterError, brief
 
 CHART_LABEL = "app.kubernetes.io/name=atelier"
@@ -136,5 +137,5 @@ def _cluster(part: Mapping[str, Any] | None) -> Cluster | None:
         capacity_percent=part.get("targetCapacity"),
         traffic_percent=part.get("trafficRoutedPercent"),
         deployments={name: each.get("status", "") for name, each in parts},
-        complaints=[f"{name}: {each['message']}" for name, each in said],
+        complaints=[f"{name}: {brief_reason(each['message'])}" for name, each in said],
     )

@@ -134,6 +134,8 @@ def _of_service(service: RayServiceStatus) -> list[str]:
 def _of_application(application: Application, min_attainment: float) -> list[str]:
     found = []
     for name, model in application.fleet["models"].items():
+        if not model.get("up", True):
+            found.append(f"model {name}: no replica is up, requests go to the next candidate")
         if model["breaker"] != "closed":
             found.append(f"model {name}: breaker is {model['breaker']}, requests go to the next candidate")
     for route, budget in application.fleet["budgets"]["routes"].items():

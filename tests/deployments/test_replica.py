@@ -11,6 +11,7 @@ from deployments import errors, telemetry
 from deployments.fakes import EchoModel, EchoSpec
 from deployments.metrics import ReplicaMetrics
 from deployments.replica import ModelReplica
+from deployments.starting import CannotStart
 from deployments.telemetry import ProcessTelemetry
 from deployments.types import Encoding, ModelLoad, PartialImage, RenderRequest, RenderResult
 
@@ -30,6 +31,17 @@ def request(budget_s: float | None = None, **fields: Any) -> RenderRequest:
 async def test_an_image_in_time() -> None:
     result = await (await replica()).render(request(budget_s=30))
     assert result.receipt.model == "echo"
+
+
+async def test_a_model_that_does_not_load_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def load(_: EchoModel) -> None:
+        raise ValueError("the weights\ndo not fit")
+
+    monkeypatch.setattr(EchoModel, "load", load)
+    with pytest.raises(CannotStart) as caught:
+        await replica()
+    assert str(caught.value) == "the weights do not fit"
+    assert caught.value.__suppress_context__  # what Ray Serve prints is no longer than it must be
 
 
 async def test_what_is_too_late_is_refused_before_the_work() -> None:

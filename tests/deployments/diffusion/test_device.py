@@ -24,6 +24,13 @@ def test_weights_that_leave_none_are_refused_with_the_numbers_and_what_to_do() -
         check_fit(19 * GIB, Share("cuda", 20 * GIB))
 
 
+def test_on_a_cpu_the_share_is_what_is_reserved_of_the_host() -> None:
+    share = take_share(0, memory_bytes=4 * GIB)
+    check_fit(3 * GIB, share)
+    with pytest.raises(ValueError, match=r"take 3\.9 GiB.*host's memory.*4\.0 GiB.*raise memory_bytes"):
+        check_fit(int(3.9 * GIB), share)
+
+
 def test_weights_are_counted_once(pipelines: Callable[[str], PipelineSet]) -> None:
     base = pipelines("sd").base
     parameters = sum(

@@ -143,7 +143,8 @@ def test_what_is_wrong_is_said_and_is_an_exit_status(api: ApiServer, tmp_path: P
     sick = cluster("atelier-abc12")
     sick["applicationStatuses"]["atelier"]["serveDeploymentStatuses"]["creative_highfidelity"] = {
         "status": "UNHEALTHY",
-        "message": "the weights take [too much] memory",
+        "message": "failed to start 3 times in a row. Error:\n  File x.py\n"
+        "deployments.starting.CannotStart: the weights take [too much] memory\n",
     }
     sick["rayClusterStatus"]["readyWorkerReplicas"] = 1
     api.answers[SERVICES] = [
@@ -160,6 +161,12 @@ def test_what_is_wrong_is_said_and_is_an_exit_status(api: ApiServer, tmp_path: P
         "atelier-abc12: 1 of 3 workers are ready",
     ):
         assert words in result.output
+
+
+def test_a_model_without_a_replica_is_a_problem(api: ApiServer, tmp_path: Path) -> None:
+    api.answers[f"{PROXY}/v1/fleet"]["models"]["creative_highfidelity"]["up"] = False
+    [problem] = found_by(api, tmp_path)["problems"]
+    assert problem == "model creative_highfidelity: no replica is up, requests go to the next candidate"
 
 
 async def test_breakers_budgets_and_policies_are_problems_too(api: ApiServer, tmp_path: Path) -> None:
