@@ -10,6 +10,7 @@ from typing import Any
 
 from deployments.client import ModelClient
 from deployments.model import PartialSink
+from deployments.telemetry import open_span
 from routing.budget import Deadline
 from routing.limits import LimitLedger
 from routing.store import ActivePolicy, PolicyStore
@@ -84,7 +85,7 @@ class Dispatcher:
 
     def _decide(self, job: ImageJob) -> Decision:
         policy = self._policies.current
-        with telemetry.tracer.start_as_current_span(telemetry.SPAN_DECIDE) as span:
+        with open_span(telemetry.tracer, telemetry.SPAN_DECIDE) as span:
             decision = decide(policy, job.asset, self._fleet.snapshot(time.monotonic(), job.asset))
             span.set_attribute(telemetry.ATTR_POLICY_VERSION, decision.policy_version)
             span.set_attribute(telemetry.ATTR_ROUTE, decision.route)
@@ -127,8 +128,8 @@ class Dispatcher:
         return await _together([self._traced(chain) for chain in chains])
 
     async def _traced(self, chain: Chain) -> ImageOutcome:
-        with telemetry.tracer.start_as_current_span(
-            telemetry.SPAN_RENDER, attributes={telemetry.ATTR_SEED: chain.seed}
+        with open_span(
+            telemetry.tracer, telemetry.SPAN_RENDER, attributes={telemetry.ATTR_SEED: chain.seed}
         ) as span:
             outcome = await self._reused_or_new(chain)
             span.set_attribute(telemetry.ATTR_SUBSTITUTED, bool(outcome.failures))

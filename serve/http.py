@@ -3,7 +3,6 @@
 An ordinary ASGI application: Ray Serve hosts it in production, a test calls it directly.
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
@@ -15,15 +14,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from serve.config import Limits
-from serve.errors import ApiError, bad_request, internal_error, respond
+from serve.errors import ApiError, bad_request, respond
 from serve.keys import KeyRing
 from serve.middleware.auth import AuthMiddleware
 from serve.middleware.body_limit import BodyLimitMiddleware
 from serve.middleware.disconnect import DisconnectMiddleware
 from serve.middleware.request_id import RequestIdMiddleware
 from serve.middleware.tracing import TracingMiddleware
-
-logger = logging.getLogger("atelier.http")
+from serve.middleware.unexpected import UnexpectedMiddleware
 
 MAX_PARAM_CHARS = 128
 
@@ -52,19 +50,19 @@ def build_http(
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(Exception, _unexpected)
     _wrap(app, limits, keys, streamed_max_bytes or {})
     return app
 
 
 def _wrap(app: FastAPI, limits: Limits, keys: KeyRing | None, streamed_max_bytes: Mapping[str, int]) -> None:
-    """Outermost last: a request gets its id, its span and its tenant, has its body read, then works as long
-    as its client is there."""
+    """Outermost last: a request gets its id and its span, a last resort for what nobody foresees, its tenant,
+    has its body read, then works as long as its client is there."""
     app.add_middleware(DisconnectMiddleware)
     app.add_middleware(
         BodyLimitMiddleware, max_bytes=limits.max_body_bytes, streamed_max_bytes=streamed_max_bytes
     )
     app.add_middleware(AuthMiddleware, keys=keys)
+    app.add_middleware(UnexpectedMiddleware)
     app.add_middleware(TracingMiddleware)
     app.add_middleware(RequestIdMiddleware)
 
@@ -99,11 +97,3 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == 405:
         return respond(ApiError(405, "method_not_allowed", f"{request.method} is not offered here"))
     return respond(ApiError(error.status_code, "bad_request", "the request could not be read"))
-
-
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    request_id = request.state.request_id
-    logger.error("unexpected error in request %s", request_id, exc_info=error)
-    answer = respond(internal_error())
-    answer.headers["x-request-id"] = request_id  # answered outside of the middleware that adds it
-    return answer

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from deployments import errors
 from deployments.client import ModelClient
+from deployments.telemetry import open_span
 from routing.budget import Deadline
 from routing.fairqueue import BATCH
 from routing.types import Decision, Outcome, Plan
@@ -61,7 +62,7 @@ class Shadows:
             weight=decision.weight,
         )
         outcome = Outcome.OK
-        with telemetry.tracer.start_as_current_span(telemetry.SPAN_SHADOW) as span:
+        with open_span(telemetry.tracer, telemetry.SPAN_SHADOW) as span:
             try:
                 await attempt(work, self._clients, self._fleet)
             except errors.RenderError as error:

@@ -60,7 +60,7 @@ def record_spans(finished: Finished[Pixels], task: Task) -> None:
 
 @contextmanager
 def encoding_span() -> Iterator[None]:
-    with telemetry.tracer.start_as_current_span(telemetry.SPAN_ENCODE_IMAGE):
+    with telemetry.open_span(telemetry.tracer, telemetry.SPAN_ENCODE_IMAGE):
         yield
 
 

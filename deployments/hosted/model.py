@@ -28,6 +28,7 @@ from deployments.telemetry import (
     SPAN_ENCODE_IMAGE,
     SPAN_HOSTED_CALL,
     SPAN_HOSTED_FETCH,
+    open_span,
     tracer,
 )
 from deployments.types import EncodedImage, ModelLoad, Pixels, RenderRequest, RenderResult, StageReceipt
@@ -212,7 +213,7 @@ class HostedModel:
         pixels = pictures.fitted(decoded, request.width, request.height)
         image: Pixels | EncodedImage = pixels
         if request.encoding is not None:
-            with tracer.start_as_current_span(SPAN_ENCODE_IMAGE):
+            with open_span(tracer, SPAN_ENCODE_IMAGE):
                 image = images.encode(pixels, request.encoding)
         return _Picture(image, images.sha256(pixels))
 

@@ -15,7 +15,7 @@ from opentelemetry.trace import Span
 
 from deployments import errors, images
 from deployments.model import PartialSink
-from deployments.telemetry import ATTR_HEIGHT, ATTR_TILES, ATTR_WIDTH, SPAN_ENCODE_IMAGE, tracer
+from deployments.telemetry import ATTR_HEIGHT, ATTR_TILES, ATTR_WIDTH, SPAN_ENCODE_IMAGE, open_span, tracer
 from deployments.tiles.backend import Backend
 from deployments.tiles.budget import ByteBudget
 from deployments.tiles.grid import rounded
@@ -182,7 +182,7 @@ class TiledModel:
         """Seconds of computing, without those in which other requests had their turn."""
         busy_s, done = 0.0, 0
         steps = work.steps()
-        with tracer.start_as_current_span(self.span) as span:
+        with open_span(tracer, self.span) as span:
             span.set_attribute(ATTR_TILES, work.tiles)
             while (step := await self._in_worker(lambda: _timed(lambda: next(steps, 0))))[0]:
                 count, took_s = step
@@ -197,7 +197,7 @@ class TiledModel:
     async def _encoded(self, pixels: Pixels, encoding: Encoding | None) -> Pixels | EncodedImage:
         if encoding is None:
             return pixels
-        with tracer.start_as_current_span(SPAN_ENCODE_IMAGE):
+        with open_span(tracer, SPAN_ENCODE_IMAGE):
             return await self._in_worker(
                 lambda: images.encode(_without_unwanted_alpha(pixels, encoding), encoding)
             )

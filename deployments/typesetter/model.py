@@ -27,6 +27,7 @@ from deployments.telemetry import (
     ATTR_WIDTH,
     SPAN_ENCODE_IMAGE,
     SPAN_TYPESET,
+    open_span,
     tracer,
 )
 from deployments.types import (
@@ -135,7 +136,7 @@ class TypesetterModel:
             ATTR_WIDTH: width,
             ATTR_HEIGHT: height,
         }
-        with tracer.start_as_current_span(SPAN_TYPESET, attributes=attributes):
+        with open_span(tracer, SPAN_TYPESET, attributes=attributes):
             drawing = self._draw(request, width, height)
             is_svg = request.encoding is not None and request.encoding.format is ImageFormat.SVG
             pixels = None if is_svg else _rasterise(drawing, request.encoding)
@@ -249,7 +250,7 @@ def _over(words: Pixels, picture: Pixels) -> Pixels:
 def _encode(
     drawing: _Drawing, pixels: Pixels | None, encoding: Encoding | None
 ) -> tuple[Pixels | EncodedImage, str | None]:
-    with tracer.start_as_current_span(SPAN_ENCODE_IMAGE) as span:
+    with open_span(tracer, SPAN_ENCODE_IMAGE) as span:
         if pixels is None:
             svg = _svg(drawing, encoding)
             return EncodedImage(svg, ImageFormat.SVG, drawing.scene.width, drawing.scene.height), None

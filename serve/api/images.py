@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from deployments.telemetry import open_span
 from deployments.types import EncodedImage, Encoding, ImageFormat
 from routing.types import AssetRequest
 from serve import telemetry
@@ -49,7 +50,7 @@ class Desk:
         if body.stream:
             return await stream(self.dispatcher, job, body.quality or "auto", events)
         answer = await self.dispatcher.dispatch(job)
-        with telemetry.tracer.start_as_current_span(telemetry.SPAN_RESPOND):
+        with open_span(telemetry.tracer, telemetry.SPAN_RESPOND):
             base_url = self.public_base_url or str(request.base_url).rstrip("/")
             response = await images_response(answer, job.encoding, body.response_format, self.files, base_url)
             content = response.model_dump_json(exclude_none=False)

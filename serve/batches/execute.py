@@ -10,6 +10,7 @@ import logging
 import time
 from dataclasses import dataclass
 
+from deployments.telemetry import open_span
 from routing.store import PolicyStore
 from serve import telemetry
 from serve.api.images import images_response, job_from
@@ -65,8 +66,10 @@ class LineExecutor:
 
     async def run(self, claim: Claim) -> LineAnswer | Later:
         """Never raises but CancelledError."""
-        with telemetry.tracer.start_as_current_span(
-            telemetry.SPAN_BATCH_LINE, attributes={telemetry.ATTR_REQUEST_ID: claim.request_id}
+        with open_span(
+            telemetry.tracer,
+            telemetry.SPAN_BATCH_LINE,
+            attributes={telemetry.ATTR_REQUEST_ID: claim.request_id},
         ):
             try:
                 return await self._run(claim)

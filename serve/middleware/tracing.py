@@ -22,7 +22,8 @@ class TracingMiddleware:
             await self._app(scope, receive, send)
             return
         parent = propagate.extract(Headers(scope=scope))
-        with telemetry.tracer.start_as_current_span(
+        with replica_telemetry.open_span(
+            telemetry.tracer,
             f"{scope['method']} {scope['path']}",
             context=parent,
             kind=SpanKind.SERVER,

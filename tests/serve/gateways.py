@@ -67,9 +67,8 @@ def clients_of(app_config: AppConfig, renders: Mapping[str, Render] | None = Non
     return clients
 
 
-def http(of: Gateway, raise_app_exceptions: bool = True) -> httpx2.AsyncClient:
-    transport = httpx2.ASGITransport(of.app, raise_app_exceptions=raise_app_exceptions)
-    return httpx2.AsyncClient(transport=transport, base_url="http://atelier")
+def http(of: Gateway) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(of.app), base_url="http://atelier")
 
 
 def official(of: Gateway) -> openai.AsyncOpenAI:

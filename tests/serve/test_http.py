@@ -26,7 +26,7 @@ async def test_what_nobody_foresaw_shows_nothing(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("/secret/path")
 
     monkeypatch.setattr(of.dispatcher, "dispatch", explode)
-    async with http(of, raise_app_exceptions=False) as client:
+    async with http(of) as client:
         answer = await client.post(
             "/v1/images/generations", json={"prompt": "a poster"}, headers={"x-request-id": "r-1"}
         )

@@ -73,6 +73,42 @@ async def test_a_server_error_marks_the_span_and_a_caller_s_mistake_does_not(
     assert server_span(spans).status.status_code is StatusCode.UNSET
 
 
+@pytest.mark.parametrize("fails_at", ["dispatch", "_decide"])
+async def test_what_nobody_foresaw_is_traced_without_its_text(
+    spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch, fails_at: str
+) -> None:
+    of = gateway()
+
+    def explode(*_: object) -> None:
+        raise RuntimeError("the secret prompt")
+
+    monkeypatch.setattr(of.dispatcher, fails_at, explode)
+    async with http(of) as client:
+        answer = await client.post("/v1/images/generations", json={"prompt": "a poster"})
+    span = server_span(spans)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert answer.headers["x-trace-id"] == f"{span.get_span_context().trace_id:032x}"
+    assert span.status.status_code is StatusCode.ERROR
+    assert span.attributes is not None
+    assert span.attributes["http.response.status_code"] == 500
+    assert "secret" not in "".join(each.to_json() for each in spans.get_finished_spans()) + answer.text
+
+
+async def test_a_failed_span_inside_says_its_type_alone(
+    spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def explode(_: object) -> None:
+        raise RuntimeError("the secret prompt")
+
+    of = gateway()
+    monkeypatch.setattr(of.dispatcher, "_reused_or_new", explode)
+    async with http(of) as client:
+        await client.post("/v1/images/generations", json={"prompt": "a poster"})
+    [render] = [each for each in spans.get_finished_spans() if each.name == telemetry.SPAN_RENDER]
+    assert render.status.description == "RuntimeError"
+    assert "secret" not in "".join(each.to_json() for each in spans.get_finished_spans())
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 async def test_health_checks_are_not_traced(spans: InMemorySpanExporter, path: str) -> None:
     async with http(gateway()) as client:
