@@ -89,6 +89,12 @@ class _Refusal(_Kept):
     error: _Reason
 
 
+class _Prompt(_Kept):
+    """Of a request, whatever else is wrong with it."""
+
+    prompt: Any = None
+
+
 def read_receipt(text: bytes) -> Kept:
     """A receipt, or the whole answer that holds one under `atelier`. Raises Unverifiable."""
     for model in (_Answer, Kept):
@@ -102,12 +108,20 @@ def read_receipt(text: bytes) -> Kept:
 
 def read_request(text: bytes, pictures: Pictures) -> ImageGenerationRequest:
     """The body that was sent, or the form's fields as JSON if pictures came with it. Raises Unverifiable."""
-    kind = _kind(pictures, has_prompt=b'"prompt"' in text)
+    kind = _kind(pictures, has_prompt=_has_prompt(text))
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise Unverifiable(f"the request is not one of POST {_path(kind)}: {problems}") from None
+
+
+def _has_prompt(text: bytes) -> bool:
+    """Whether the document itself has that key; a broken one is refused when it is read as a request."""
+    try:
+        return "prompt" in _Prompt.model_validate_json(text).model_fields_set
+    except ValidationError:
+        return False
 
 
 def request_of(prompt: str | None, pictures: Pictures) -> ImageGenerationRequest:

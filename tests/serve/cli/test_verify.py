@@ -20,6 +20,8 @@ from deployments.types import RenderRequest, RenderResult
 from serve.cli.verify import DIFFERENT, SAME, TROUBLE, verify
 from serve.config import parse_config
 from serve.gateway import Gateway
+from serve.schemas import ImageEditRequest, ImageVariationRequest
+from serve.verification import Pictures, Unverifiable, read_request
 from tests.serve.gateways import echo, gateway, listening
 from tests.serve.painter import POLICY, Painter, post
 
@@ -225,6 +227,25 @@ def test_a_variation_is_verified_by_its_picture_alone(
     assert run(receipt, "--image", file, "--url", painter.url).exit_code == SAME
     other = run(receipt, "--image", picture(tmp_path, "other", (30, 30, 200)), "--url", painter.url)
     assert other.exit_code == TROUBLE
+
+
+@pytest.mark.parametrize(
+    ("request_text", "kind"),
+    [
+        ('{"user": "prompt"}', ImageVariationRequest),
+        ('{"atelier": {"asset": "prompt"}}', ImageVariationRequest),
+        ('{"prompt": "a fox"}', ImageEditRequest),
+        (r'{"\u0070rompt": "a fox"}', ImageEditRequest),
+    ],
+)
+def test_an_edit_is_known_by_its_prompt_and_not_by_the_word(request_text: str, kind: type) -> None:
+    assert type(read_request(request_text.encode(), Pictures(image=b"picture"))) is kind
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b'{"prompt"', b"\xff", b"[" * 100_000])
+def test_what_is_no_request_is_said_so(text: bytes) -> None:
+    with pytest.raises(Unverifiable, match="the request is not one of POST /v1/images/variations"):
+        read_request(text, Pictures(image=b"picture"))
 
 
 STAGES = {
