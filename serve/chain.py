@@ -92,7 +92,7 @@ class Chain:
         if after is not None:
             reserve_ms = after.predicted_ms + HANDOVER_RESERVE_MS
         else:
-            words = self.decision.raster_words
+            words = self._raster_words()
             reserve_ms = 0.0 if words is None else words.predicted_ms
             reserve_ms += RASTER_RESERVE_MS if self.decision.raster else 0.0
         return self.deadline.reserving(reserve_ms, at_least_ms=plan.predicted_ms, now_s=now_s)
@@ -139,8 +139,8 @@ class Chain:
     async def _baked(self, raster: str) -> tuple[EncodedImage, tuple[StageReceipt, ...]]:
         """The baked image; with the request's words where the route wants them, they can be set, and it is in
         time. Without them it is still what the route would rather answer than nothing."""
-        plan, job = self.decision.raster_words, self.job
-        if plan is not None and _says_words(job) and self._in_time(plan):
+        plan, job = self._raster_words(), self.job
+        if plan is not None and self._in_time(plan):
             started_s = time.monotonic()
             try:
                 return await self._worded(raster, plan)
@@ -167,6 +167,12 @@ class Chain:
         worded, stages = await attempt(work, self.clients, self.fleet)
         return worded if fills else await self.rasters.framed(worded, *size, job.encoding), stages
 
+    def _raster_words(self) -> Plan | None:
+        """What sets the request's words over the baked image, if it says any."""
+        words, job = self.decision.raster_words, self.job
+        says_any = words is not None and ("layout" in job.options or says_words(job.asset.prompt))
+        return words if says_any else None
+
     def _in_time(self, words: Plan) -> bool:
         now_s = time.monotonic()
         remaining_ms = self.deadline.earlier_by(RASTER_RESERVE_MS).remaining_ms(now_s)
@@ -176,10 +182,6 @@ class Chain:
         for failure in self.failures:
             error.spent(failure.plan.models[0], failure.cost_usd)
         return error
-
-
-def _says_words(job: ImageJob) -> bool:
-    return "layout" in job.options or says_words(job.asset.prompt)
 
 
 def _failure(plan: Plan, error: errors.RenderError, started_s: float) -> Failure:

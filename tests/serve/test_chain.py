@@ -68,6 +68,22 @@ async def test_an_attempt_ends_early_enough_for_the_next_candidate() -> None:
     assert failure.spent_ms < 2000  # of the 5000, all but about 100 were kept for the second
 
 
+@pytest.mark.parametrize(("prompt", "kept_ms"), [("a fox", 20.0), ('a fox that says "SALE"', 920.0)])
+async def test_time_for_raster_words_is_kept_only_where_the_prompt_says_some(
+    prompt: str, kept_ms: float
+) -> None:
+    decision = replace(
+        DECISION, chain=DECISION.chain[:1], raster="sale.png", raster_words=plan("second", 900.0)
+    )
+    one = chain(echo("first").render, decision, budget_ms=5000)
+    one.job = replace(one.job, asset=AssetRequest(prompt))
+    now_s = time.monotonic()
+    left_ms = one.deadline.remaining_ms(now_s)
+    given_ms = one._give_up_at(decision.chain[0], now_s).remaining_ms(now_s)
+    assert left_ms is not None
+    assert given_ms == pytest.approx(left_ms - kept_ms)
+
+
 async def test_a_provider_s_refusal_ends_the_chain_unless_the_route_says_otherwise() -> None:
     refuse = always(errors.ContentRefused("the provider refused this prompt"))
     with pytest.raises(ApiError) as caught:
