@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.table import Table
 
 from deployments.starting import brief_reason
+from serve.cli.address import Address
 from serve.config import AppConfig
 
 APPLICATION = "atelier"
@@ -54,7 +55,7 @@ def serving(
         )
         target = RunTarget(build_app(config), name=APPLICATION, route_prefix="/")
         ray_serve.run_many([target], wait_for_applications_running=False)
-        _wait_until_ready(f"http://{host}:{port}", console, ready_timeout_s, stop or threading.Event())
+        _wait_until_ready(Address(host, port).url, console, ready_timeout_s, stop or threading.Event())
         yield
     finally:
         ray.shutdown()

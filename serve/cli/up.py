@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from routing.policy import PolicyError
+from serve.cli.address import Address, address_of
 from serve.cli.demo import render_demo, usage_lines
 from serve.cli.local import metrics_url, serving
 from serve.config import ConfigError, load_config
@@ -58,13 +59,15 @@ def up(
         open_store(config, raster_shelf(config))
     except (ConfigError, PolicyError, SettingsError) as error:
         raise click.ClickException(str(error)) from None
-    host = host or settings.host or "127.0.0.1"
-    port = port or settings.port or 8000
-    _check_exposure(host, config.auth.keys_file or settings.api_keys_file, allow_anonymous)
-    _check_port(host, port)
+    address = address_of(host or settings.host or "127.0.0.1", port or settings.port or 8000)
+    _check_exposure(address, config.auth.keys_file or settings.api_keys_file, allow_anonymous)
+    _check_port(address)
     _check_disk()
-    with _stop_on_signal() as stop, serving(config, host, port, console, ready_timeout_s, stop):
-        url = f"http://{host}:{port}"
+    url = address.url
+    with (
+        _stop_on_signal() as stop,
+        serving(config, address.host, address.port, console, ready_timeout_s, stop),
+    ):
         if demo is not None and not stop.is_set():
             render_demo(url, demo, console)
         if not exit_after_demo and not stop.is_set():
@@ -94,24 +97,23 @@ def _stop_on_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _check_exposure(host: str, keys_file: str | None, allow_anonymous: bool) -> None:
+def _check_exposure(address: Address, keys_file: str | None, allow_anonymous: bool) -> None:
     """Without keys anybody who reaches the port may use the GPUs."""
-    loopback = host == "localhost" or host.startswith("127.") or host == "::1"
-    if not loopback and keys_file is None and not allow_anonymous:
+    if not address.is_loopback and keys_file is None and not allow_anonymous:
         raise click.ClickException(
-            f"{host} can be reached by others and no API keys are set: set ATELIER_API_KEYS_FILE (make a key "
-            "with `atelier key TENANT`), or say --allow-anonymous"
+            f"{address.host} can be reached by others and no API keys are set: set ATELIER_API_KEYS_FILE "
+            "(make a key with `atelier key TENANT`), or say --allow-anonymous"
         )
 
 
-def _check_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
+def _check_port(address: Address) -> None:
+    with socket.socket(socket.AF_INET6 if address.is_ipv6 else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind((address.host, address.port))
         except OSError as error:
             raise click.ClickException(
-                f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or choose another "
+                f"cannot listen on {address} ({error.strerror}): stop what uses it, or choose another "
                 f"port with --port (make up PORT=8001)"
             ) from None
 

@@ -52,6 +52,47 @@ def test_beyond_this_machine_only_with_keys(config: str) -> None:
     assert "no API keys are set" in refused("--config", config, "--host", "0.0.0.0").output
 
 
+def has_ipv6_loopback() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6_loopback(), reason="this machine has no IPv6 loopback")
+
+
+@needs_ipv6
+def test_a_port_in_use_on_the_ipv6_loopback(config: str) -> None:
+    with socket.socket(socket.AF_INET6) as taken:
+        taken.bind(("::1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for host in ("::1", "[::1]"):
+            output = refused("--config", config, "--host", host, "--port", port).output
+            assert f"cannot listen on [::1]:{port}" in output
+
+
+@needs_ipv6
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_it_serves_on_the_ipv6_loopback(config: str, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "policy.yaml").write_text("default: {model: typography_focused}\n")
+    arguments = ["--host", "::1", "--port", str(port), "--demo", str(tmp_path / "demo"), "--exit-after-demo"]
+    result = CliRunner().invoke(up, ["--config", config, *arguments])
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {
+        "badge.png",
+        "poster.png",
+        "poster-2x.png",
+    }
+
+
 def test_a_full_disk(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 1_000_000))
