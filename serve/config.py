@@ -15,6 +15,7 @@ from deployments.denoiser.spec import DenoiserSpec
 from deployments.diffusion.spec import DiffusionSpec
 from deployments.fakes import EchoSpec
 from deployments.hosted.spec import IdeogramSpec, OpenAICompatibleSpec, OpenAIImagesSpec
+from deployments.provenance.mark import Metadata
 from deployments.spec import Autoscaling, ClosedModel, ModelName
 from deployments.typesetter.spec import TypesetterSpec
 from deployments.upscaler.spec import UpscalerSpec
@@ -121,6 +122,12 @@ class Rasters(ClosedModel):
     folder: str | None = None
 
 
+class ProvenanceSpec(ClosedModel):
+    """What files say of their making. A caller may ask for other `metadata`. It is not signed."""
+
+    metadata: Metadata = Metadata.RECEIPT
+
+
 class Auth(ClosedModel):
     """`keys_file` holds hashed API keys (see `atelier key`); unset, the environment's
     ATELIER_API_KEYS_FILE counts; without either, everybody may call."""
@@ -147,6 +154,7 @@ class AppConfig(ClosedModel):
     cache: CacheSpec = CacheSpec()
     batches: Batches = Batches()
     rasters: Rasters = Rasters()
+    provenance: ProvenanceSpec = ProvenanceSpec()
     telemetry: Telemetry = Telemetry()
 
 

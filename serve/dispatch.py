@@ -22,6 +22,7 @@ from serve.fleet import Fleet
 from serve.jobs import Answer, ImageJob
 from serve.ledger import Delivered
 from serve.metrics import NoObserver, Observer
+from serve.provenance import Provenance
 from serve.rasters import RasterShelf
 from serve.receipts import ImageOutcome, receipt
 from serve.reuse import Reuse
@@ -45,6 +46,7 @@ class Dispatcher:
         delivered: Delivered | None = None,
         limits: LimitLedger | None = None,
         reuse: Reuse | None = None,
+        provenance: Provenance | None = None,
     ) -> None:
         self._policies = policies
         self._clients = clients
@@ -55,6 +57,7 @@ class Dispatcher:
         self._delivered = delivered or Delivered()
         self._limits = limits or LimitLedger()
         self._reuse = reuse
+        self._provenance = provenance
         self.shadows = Shadows(clients, fleet, self._observer)
 
     async def dispatch(self, job: ImageJob, on_partial: PartialSink | None = None) -> Answer:
@@ -81,7 +84,7 @@ class Dispatcher:
         self._delivered.add(job.request_id, decision)
         self.shadows.start(job, decision)
         self._observer.finished(answer.receipt)
-        return answer
+        return answer if self._provenance is None else await self._provenance.marked(answer, job)
 
     def _decide(self, job: ImageJob) -> Decision:
         policy = self._policies.current

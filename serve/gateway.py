@@ -38,6 +38,7 @@ from serve.metrics import NoObserver, Observer
 from serve.peers import AskAll, Peers
 from serve.policy_source import open_store, policy_watch, raster_shelf
 from serve.process import return_large_buffers, spare_collections
+from serve.provenance import Provenance
 from serve.reuse import Reuse
 
 logger = logging.getLogger("atelier.gateway")
@@ -81,6 +82,7 @@ class Gateway:
             delivered,
             limits,
             Reuse(config.cache, facts, self._fleet),
+            Provenance.of(config),
         )
         self._batches = self._batch_desk() if config.batches.folder else None
         desk = Desk(self.dispatcher, self._files, config.limits, config.files.public_base_url)

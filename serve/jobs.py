@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from deployments.provenance.mark import Metadata
 from deployments.types import EncodedImage, Encoding, Mask, Pixels
 from routing.types import AssetRequest
 from serve.schemas import Receipt
@@ -46,6 +47,7 @@ class ImageJob:
     image: Pixels | None = None
     mask: Mask | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Metadata | None = None
 
 
 @dataclass(frozen=True, slots=True)

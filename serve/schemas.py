@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from deployments.provenance.mark import Metadata
+
 
 class Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,6 +45,7 @@ class AtelierOptions(Asked):
     strength: Annotated[float, Field(gt=0, le=1)] | None = None
     priority: Literal["interactive", "batch"] = "interactive"
     layout: dict[str, Any] | None = None
+    metadata: Metadata | None = None
 
 
 class ImageGenerationRequest(Asked):

@@ -19,6 +19,8 @@ from pydantic import BaseModel, Field, ValidationError
 from deployments import errors
 from deployments.catalog import build_model
 from deployments.model import Model
+from deployments.provenance import files
+from deployments.provenance.mark import Unreadable
 from deployments.spec import BaseSpec
 from deployments.types import EncodedImage, Pixels, RenderRequest, StageReceipt
 from deployments.typesetter.prompt import strip_text
@@ -95,15 +97,27 @@ class _Prompt(_Kept):
     prompt: Any = None
 
 
-def read_receipt(text: bytes) -> Kept:
-    """A receipt, or the whole answer that holds one under `atelier`. Raises Unverifiable."""
+def read_receipt(data: bytes) -> Kept:
+    """A receipt, the whole answer that holds one under `atelier`, or a picture with one in its file. Raises
+    Unverifiable."""
+    text = _embedded(data) or data
     for model in (_Answer, Kept):
         try:
             read = model.model_validate_json(text)
         except ValidationError:
             continue
         return read.atelier if isinstance(read, _Answer) else read
-    raise Unverifiable("this is no receipt: give the answer's JSON, or the `atelier` object in it")
+    raise Unverifiable(
+        "this is no receipt: give the answer's JSON, the `atelier` object in it, or a picture with a receipt"
+    )
+
+
+def _embedded(data: bytes) -> bytes | None:
+    try:
+        receipt = files.read(data).receipt
+    except Unreadable:
+        return None
+    return None if receipt is None else receipt.encode()
 
 
 def read_request(text: bytes, pictures: Pictures) -> ImageGenerationRequest:

@@ -38,9 +38,6 @@ _REGION_HEIGHT_RATIO = 0.3
 _PLATE_RATIO = 0.46
 _BUSY_EDGE = 0.03
 _BUSY_SCRIM_RATIO = 0.35
-_FEATHER_RATIO = 0.55
-_STRONG_FEATHER_RATIO = 2.2
-_MAX_FEATHER_RATIO = 0.13
 _DARK_SCRIM = Colour(8, 10, 18)
 _LIGHT_SCRIM = Colour(250, 250, 252)
 _STATISTICS_SIDE = 128
@@ -201,15 +198,14 @@ def _shaded(scene: Scene, picture: Pixels, style: Style, anchor: Anchor, unrest:
     ink_area = ink_box(scene.text)
     panel = ink_area.inset(-0.55 * size, -0.5 * size)
     busy = _mean(unrest, panel_inside(panel, scene), scene.width, scene.height) > _BUSY_EDGE
+    mask = _mask(panel, scene, anchor, feather=0.55 * size)
     ground = picture[..., :3]
     if busy:
-        near = _mask(panel, scene, anchor, feather=_FEATHER_RATIO * size)
-        ground = _softened(ground, near, radius=0.3 * size)
+        ground = _softened(ground, mask, radius=0.3 * size)
     under = _crop(ground, ink_area.inset(-0.1 * size))
     ink, scrim, share = _ink_and_scrim(under, style)
     if busy:
         share = max(share, _BUSY_SCRIM_RATIO)
-    mask = _mask(panel, scene, anchor, feather=_shade_feather(share, size, scene))
     shaded = picture.copy()
     shaded[..., :3] = _blend(ground, scrim, mask * share)
     if picture.shape[2] == 4:
@@ -222,13 +218,6 @@ def _shaded(scene: Scene, picture: Pixels, style: Style, anchor: Anchor, unrest:
 def panel_inside(panel: Rect, scene: Scene) -> Rect:
     left, top = max(0.0, panel.x), max(0.0, panel.y)
     return Rect(left, top, min(scene.width, panel.right) - left, min(scene.height, panel.bottom) - top)
-
-
-def _shade_feather(share: float, size: float, scene: Scene) -> float:
-    """The stronger the shade, the longer it fades, or its end is an edge in the picture; but most of the
-    picture is left alone."""
-    longest = max(_FEATHER_RATIO * size, _MAX_FEATHER_RATIO * min(scene.width, scene.height))
-    return min((_FEATHER_RATIO + _STRONG_FEATHER_RATIO * share) * size, longest)
 
 
 def _mask(panel: Rect, scene: Scene, anchor: Anchor, feather: float) -> FloatMap:

@@ -120,6 +120,7 @@ def job_from(
         partial_images=_previews(body, n),
         seed_given=options.seed is not None,
         options={} if options.layout is None else {"layout": options.layout},
+        metadata=options.metadata,
     )
 
 

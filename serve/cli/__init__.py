@@ -13,6 +13,7 @@ _COMMANDS = {
     "plan": ("serve.cli.plan", "plan"),
     "policy": ("serve.cli.policy", "policy"),
     "profile": ("serve.cli.profile", "profile"),
+    "receipt": ("serve.cli.receipt", "receipt"),
     "verify": ("serve.cli.verify", "verify"),
     "key": ("serve.cli.key", "key"),
     "status": ("serve.cli.status", "status"),

@@ -66,9 +66,10 @@ def verify(
 ) -> None:
     """Render the request behind RECEIPT again and compare the SHA-256 of the pixels.
 
-    RECEIPT is the JSON answer to an image request, or the `atelier` object in it ("-" reads standard
-    input). A receipt holds neither prompt nor pictures: give --prompt, or the whole body with --request, and
-    for edits --image and --mask (--request is then the form's fields as JSON). A variation has no prompt.
+    RECEIPT is the JSON answer to an image request, the `atelier` object in it, or a picture with its receipt
+    inside ("-" reads standard input). A receipt holds neither prompt nor pictures: give --prompt, or the
+    whole body with --request, and for edits --image and --mask (--request is then the form's fields as
+    JSON). A variation has no prompt.
 
     Exits with 0 if the pixels are the same, 1 if they differ, 2 if that could not be found out.
     """

@@ -51,18 +51,6 @@ def test_the_picture_away_from_the_words_is_left_alone(library: FontLibrary) -> 
     assert not np.array_equal(over.picture[320:], picture[320:])
 
 
-@pytest.mark.parametrize(("anchor", "edge"), [(Anchor.TOP, slice(100, 400)), (Anchor.BOTTOM, slice(0, 300))])
-def test_a_strong_shade_ends_in_no_edge(library: FontLibrary, anchor: Anchor, edge: slice) -> None:
-    """Under a light ground's words, in a picture that is dark everywhere else."""
-    picture = np.full((400, 400, 3), 20, np.uint8)
-    picture[:, 150:250] = 230
-    over = compose_over(picture, layout("Gala Night", anchor=anchor), 0, library, {})
-    assert over.scrim_ratio >= 0.4
-    beside_the_words = over.picture[edge, 10].astype(int).mean(axis=1)
-    assert beside_the_words.max() - beside_the_words.min() > 80, "the shade begins and ends here"
-    assert np.abs(np.diff(beside_the_words)).max() <= 3
-
-
 @pytest.mark.parametrize("anchor", [anchor for anchor in Anchor if anchor is not Anchor.AUTO])
 def test_an_anchor_is_obeyed(library: FontLibrary, anchor: Anchor) -> None:
     for kind in (Kind.POSTER, Kind.BADGE):

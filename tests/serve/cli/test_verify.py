@@ -1,6 +1,7 @@
 """`atelier verify` against a real server and a real pipeline, and against models loaded in this process."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -63,6 +64,14 @@ def test_the_server_that_made_it_makes_it_again(
     assert f"the same pixels ({answer['atelier']['images'][0]['pixels_sha256']})" in result.output
     assert "not promised: across hardware" in result.output
     assert PROMPT not in json.dumps(answer)
+
+
+def test_the_receipt_in_a_picture_will_do(serve_painter: Callable[..., Painter], tmp_path: Path) -> None:
+    painter = serve_painter()
+    file = tmp_path / "fox.png"
+    file.write_bytes(base64.b64decode(asked(painter)["data"][0]["b64_json"]))
+    result = run(str(file), "--prompt", PROMPT, "--url", painter.url)
+    assert result.exit_code == SAME, result.output
 
 
 def test_another_prompt_is_told_from_other_pixels(
