@@ -2,7 +2,7 @@
 
 from routing.decide import PolicyEngine
 from routing.policy import Policy, load_policy
-from routing.types import Capability, ModelFacts
+from routing.types import AssetRequest, Capability, Decision, ModelFacts, ModelState, Snapshot
 
 SEED_POLICY = """\
 model_routing:
@@ -14,6 +14,7 @@ model_routing:
     max_latency_ms: 1200
 """
 
+IDLE = Snapshot()
 GENERATES = frozenset({Capability.GENERATE, Capability.EDIT})
 
 
@@ -46,3 +47,11 @@ def policy(text: str) -> Policy:
 
 def engine(text: str) -> PolicyEngine:
     return PolicyEngine(policy(text), MODELS)
+
+
+def decide(text: str, snapshot: Snapshot = IDLE, **request: object) -> Decision:
+    return engine(text).decide(AssetRequest(**{"prompt": "", **request}), snapshot, 0.0)  # type: ignore[arg-type]
+
+
+def busy(**wait_ms: float) -> Snapshot:
+    return Snapshot({name: ModelState(wait_ms=wait) for name, wait in wait_ms.items()})

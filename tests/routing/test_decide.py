@@ -1,7 +1,6 @@
 import pytest
 
 from routing.types import (
-    AssetRequest,
     Capability,
     Limit,
     ModelState,
@@ -10,9 +9,8 @@ from routing.types import (
     Snapshot,
     UnknownModel,
 )
-from tests.routing.builders import SEED_POLICY, engine
+from tests.routing.builders import IDLE, SEED_POLICY, busy, decide
 
-IDLE = Snapshot()
 LADDER = """\
 model_routing:
   - name: posters
@@ -24,14 +22,6 @@ model_routing:
       - {name: draft, stages: [{model: creative_highfidelity, steps: 4}, upscale_2x]}
     fallback: [{any_of: [fast, faster]}, hosted]
 """
-
-
-def decide(text: str, snapshot: Snapshot = IDLE, **request: object):
-    return engine(text).decide(AssetRequest(**{"prompt": "", **request}), snapshot, 0.0)  # type: ignore[arg-type]
-
-
-def busy(**wait_ms: float) -> Snapshot:
-    return Snapshot({name: ModelState(wait_ms=wait) for name, wait in wait_ms.items()})
 
 
 class TestRouting:
@@ -274,64 +264,6 @@ class TestTerms:
         )
         assert other.limits[1] == Limit("tenant x", requests_per_minute=9)
         assert (acme.weight, other.weight) == (3.0, 1.0)
-
-
-class TestExperiments:
-    TEXT = """
-default:
-  name: d
-  model: creative_highfidelity
-  fallback: [hosted]
-  experiment:
-    name: e
-    arms:
-      - {name: control, weight: 80}
-      - {name: new, weight: 20, model: fast}
-      - {name: unused, weight: 0, model: faster}
-"""
-
-    def arms(self, count: int) -> list[str]:
-        one = engine(self.TEXT)
-        return [
-            str(one.decide(AssetRequest("x", sticky_key=f"user-{i}"), IDLE, 0.0).arm) for i in range(count)
-        ]
-
-    def test_arms_get_their_share(self):
-        arms = self.arms(4000)
-        assert 0.17 < arms.count("new") / 4000 < 0.23
-        assert arms.count("unused") == 0
-
-    def test_the_same_key_always_meets_the_same_arm(self):
-        assert self.arms(50) == self.arms(50)
-
-    def test_an_arm_replaces_the_promise_and_keeps_the_fallbacks(self):
-        chains = {
-            (d.arm, tuple(p.models for p in d.chain))
-            for d in (decide(self.TEXT, sticky_key=str(i)) for i in range(60))
-        }
-        assert chains == {
-            ("control", (("creative_highfidelity",), ("hosted",))),
-            ("new", (("fast",), ("hosted",))),
-        }
-
-    def test_without_its_key_a_request_is_split_by_its_prompt(self):
-        assert decide(self.TEXT, prompt="a").arm == decide(self.TEXT, prompt="a").arm
-
-
-class TestShadow:
-    TEXT = "default: {model: fast, shadow: {model: hosted, share_ratio: 0.25}}"
-
-    def test_a_share_of_requests_is_shadowed(self):
-        one = engine(self.TEXT)
-        plans = [one.decide(AssetRequest("same"), IDLE, i * 0.013).shadow for i in range(2000)]
-        shadowed = [plan for plan in plans if plan is not None]
-        assert 0.2 < len(shadowed) / 2000 < 0.3
-        assert {plan.models for plan in shadowed} == {("hosted",)}
-
-    def test_a_busy_shadow_is_left_alone(self):
-        one = engine(self.TEXT)
-        snapshot = busy(hosted=1)
-        assert all(one.decide(AssetRequest("x"), snapshot, i * 0.01).shadow is None for i in range(200))
 
 
 class TestVectors:

@@ -1,23 +1,29 @@
-"""Tiny pipelines of each layout, built once, and what diffusers itself makes of them."""
+"""Tiny pipelines of each layout, built once, models made of them, and what diffusers itself makes of them."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
+import pytest_asyncio
 import torch
 
 from deployments.diffusion.device import Share
 from deployments.diffusion.loras import Loras
+from deployments.diffusion.model import DiffusionModel
 from deployments.diffusion.pipelines import PipelineSet, load_pipelines
 from deployments.diffusion.spec import DiffusionSpec
 from deployments.diffusion.stepwise import StepwiseDenoiser
 from deployments.diffusion.tasks import Kind, Task
 from deployments.diffusion.tiny import Layout, build_tiny
-from deployments.types import Pixels
+from deployments.types import Pixels, RenderRequest
 
 SIZE = 64
+
+MakeSpec = Callable[..., DiffusionSpec]
+MakeModel = Callable[..., Any]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -126,3 +132,37 @@ def run_together(denoiser: Any, tasks: list[Task], width: int | None = None) -> 
 def difference(one: Pixels, other: Pixels) -> int:
     """The largest, of 255."""
     return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
+@pytest_asyncio.fixture
+async def make_model(make_spec: MakeSpec) -> AsyncIterator[MakeModel]:
+    models: list[DiffusionModel] = []
+
+    async def make(layout: str = "sd", **changes: Any) -> DiffusionModel:
+        model = DiffusionModel("tiny", make_spec(layout, **changes))
+        models.append(model)
+        await model.load()
+        return model
+
+    yield make
+    for model in models:
+        await model.close()
+
+
+def request(seed: int = 0, **changes: Any) -> RenderRequest:
+    values: dict[str, Any] = {
+        "request_id": f"r{seed}",
+        "prompt": f"a red fox number {seed}",
+        "negative_prompt": "blurry",
+        "width": SIZE,
+        "height": SIZE,
+        "seed": seed,
+        "steps": 3,
+    }
+    return RenderRequest(**{**values, **changes})
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the engine tells no event
+            await asyncio.sleep(0)

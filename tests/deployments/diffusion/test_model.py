@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import pytest_asyncio
 import torch
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -18,49 +17,19 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from deployments import errors, images, telemetry
 from deployments.diffusion.model import DiffusionModel
 from deployments.diffusion.pipelines import PipelineSet
-from deployments.diffusion.profiling import batches_up_to, profile_model
-from deployments.diffusion.spec import DiffusionSpec
-from deployments.engine.profile import read_profile, write_profile
-from deployments.types import EncodedImage, Encoding, ImageFormat, PartialImage, RenderRequest, RenderResult
+from deployments.types import EncodedImage, Encoding, ImageFormat, PartialImage
 from deployments.verify import verify
-from tests.deployments.diffusion.conftest import SIZE, diffusers_own, half_mask, picture, task
-
-MakeSpec = Callable[..., DiffusionSpec]
-MakeModel = Callable[..., Any]
-
-
-@pytest_asyncio.fixture
-async def make_model(make_spec: MakeSpec) -> AsyncIterator[MakeModel]:
-    models: list[DiffusionModel] = []
-
-    async def make(layout: str = "sd", **changes: Any) -> DiffusionModel:
-        model = DiffusionModel("tiny", make_spec(layout, **changes))
-        models.append(model)
-        await model.load()
-        return model
-
-    yield make
-    for model in models:
-        await model.close()
-
-
-def request(seed: int = 0, **changes: Any) -> RenderRequest:
-    values: dict[str, Any] = {
-        "request_id": f"r{seed}",
-        "prompt": f"a red fox number {seed}",
-        "negative_prompt": "blurry",
-        "width": SIZE,
-        "height": SIZE,
-        "seed": seed,
-        "steps": 3,
-    }
-    return RenderRequest(**{**values, **changes})
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the engine tells no event
-            await asyncio.sleep(0)
+from tests.deployments.diffusion.conftest import (
+    SIZE,
+    MakeModel,
+    MakeSpec,
+    diffusers_own,
+    half_mask,
+    picture,
+    request,
+    task,
+    until,
+)
 
 
 async def test_it_renders_what_diffusers_renders_and_says_how(
@@ -184,58 +153,6 @@ async def test_spans_lie_under_the_caller_with_the_times_they_had(
     assert [event.name for event in spans[telemetry.SPAN_DENOISE].events] == ["step"] * 3
 
 
-async def test_out_of_memory_halves_the_batch_and_loses_no_image(
-    make_model: MakeModel, pipelines: Callable[[str], PipelineSet]
-) -> None:
-    """Every call over 4 rows (2 requests with guidance) fails as torch fails."""
-    model = await make_model()
-    module = model._loaded.pipelines.base.unet
-    forward, calls = module.forward, []
-
-    def tight(sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        if sample.shape[0] > 4:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        calls.append(sample.shape[0])
-        return forward(sample, *args, **kwargs)
-
-    module.forward = tight
-    results: list[RenderResult] = await asyncio.gather(*(model.render(request(seed)) for seed in range(8)))
-    for seed, result in enumerate(results):
-        expected = diffusers_own(pipelines("sd"), task(seed=seed))
-        assert np.abs(result.image.astype(int) - expected).max() <= 1  # type: ignore[union-attr]
-    assert sum(calls) == 8 * 3 * 2
-    model.check_health()
-
-
-async def test_a_request_that_does_not_fit_alone_is_out_of_memory(make_model: MakeModel) -> None:
-    model = await make_model()
-
-    def full(*args: Any, **kwargs: Any) -> Any:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    model._loaded.pipelines.base.unet.forward = full
-    with pytest.raises(errors.OutOfMemory):
-        await model.render(request())
-    model.check_health()
-
-
-async def test_decoding_is_tried_again_in_tiles(
-    make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = await make_model()
-    vae = model._loaded.pipelines.base.vae
-    decode = type(vae).decode
-
-    def tight(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not self.use_tiling:
-            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to")
-        return decode(self, *args, **kwargs)
-
-    monkeypatch.setattr(type(vae), "decode", tight)
-    assert (await model.render(request())).image.shape == (SIZE, SIZE, 3)
-    assert not vae.use_tiling
-
-
 async def test_the_load_report_predicts_a_render(make_model: MakeModel) -> None:
     model = await make_model()
     for seed in range(3):
@@ -262,50 +179,6 @@ async def test_an_opaque_pipeline_renders_the_same_and_can_be_cancelled(
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert (await model.render(request())).receipt.details["steps_by_batch_size"] == {"1": 3}
-
-
-async def test_a_model_is_profiled_and_the_profile_warms_the_next_start(
-    make_model: MakeModel, make_spec: MakeSpec, tmp_path: Path
-) -> None:
-    profile = profile_model("tiny", make_spec(), sizes=[(SIZE, SIZE), (2 * SIZE, SIZE)], batches=[1, 2])
-    assert [(one.width, one.height, one.guided) for one in profile.shapes] == [
-        (SIZE, SIZE, True),
-        (2 * SIZE, SIZE, True),
-    ]
-    file = tmp_path / "profile.json"
-    write_profile(profile, file)
-    assert read_profile(file) == profile
-    model = await make_model(profile=str(file))
-    assert profile.revision == model.revision
-    assert model.profile().shapes[1].step_fixed_s == pytest.approx(profile.shapes[1].step_fixed_s)
-
-
-async def test_a_profile_of_another_device_is_passed_over_and_said_so(
-    make_model: MakeModel, make_spec: MakeSpec, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    file = tmp_path / "profile.json"
-    measured = profile_model("tiny", make_spec(), sizes=[(2 * SIZE, SIZE)], batches=[1])
-    write_profile(measured.model_copy(update={"device": "NVIDIA H100"}), file)
-    model = await make_model(profile=str(file))
-    assert [shape.width for shape in model.profile().shapes] == [SIZE], "only what it measured itself"
-    assert "profile profile.json is not used, it was measured with device NVIDIA H100, not cpu" in caplog.text
-
-
-def test_sizes_that_a_model_cannot_make_are_named_before_anything_is_measured(make_spec: MakeSpec) -> None:
-    with pytest.raises(ValueError, match="size 65x64: width and height must be multiples of 8"):
-        profile_model("tiny", make_spec(), sizes=[(64, 64), (65, 64)], batches=[1])
-    with pytest.raises(ValueError, match="size 80000x8000 is over tiny's max_pixels"):
-        profile_model("tiny", make_spec(), sizes=[(80_000, 8_000)], batches=[1])
-
-
-def test_a_model_that_shares_no_calls_is_measured_alone(make_spec: MakeSpec) -> None:
-    spec = make_spec(execution="opaque")
-    (shape,) = profile_model("tiny", spec, sizes=[(SIZE, SIZE)], batches=[1, 2]).shapes
-    assert shape.max_batch == 1
-
-
-def test_batches_double_up_to_the_largest() -> None:
-    assert [batches_up_to(largest) for largest in (1, 2, 6, 8)] == [[1], [1, 2], [1, 2, 4, 6], [1, 2, 4, 8]]
 
 
 async def test_health_fails_when_the_step_loop_has_died(make_model: MakeModel) -> None:
@@ -355,22 +228,3 @@ async def test_what_shared_its_steps_is_not_promised(make_model: MakeModel) -> N
     shared = next(one.receipt for one in results if set(one.receipt.details["steps_by_batch_size"]) != {"1"})
     verdict = await verify(model, request(shared.seed or 0, steps=6), shared)
     assert verdict.doubts == ("then it shared its steps with other requests and was not deterministic",)
-
-
-async def test_an_opaque_pipeline_out_of_memory_says_so(make_model: MakeModel) -> None:
-    """At a step as at the end: the pipeline cannot be asked again, and nobody waits for ever."""
-    model = await make_model(execution="opaque")
-    base = model._loaded.pipelines.base
-
-    def full(*args: Any, **kwargs: Any) -> Any:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    decode = base.vae.decode
-    base.vae.decode = full
-    with pytest.raises(errors.OutOfMemory):
-        await model.render(request())
-    base.vae.decode = decode
-    assert (await model.render(request())).image.shape == (SIZE, SIZE, 3)
-    base.unet.forward = full
-    with pytest.raises(errors.OutOfMemory):
-        await model.render(request())
