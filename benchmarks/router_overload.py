@@ -17,6 +17,7 @@ from benchmarks.tables import show
 from loadtests.observation import Observation
 from serve.cli.local import serving
 from serve.config import parse_config
+from serve.proxies import Proxy
 
 PLACES, SERVICE_MS, BUDGET_MS = 8, 200.0, 1000.0
 REQUESTS, RATE = 2000, 1.5 * PLACES / SERVICE_MS * 1000
@@ -28,6 +29,9 @@ MODEL: dict[str, Any] = {
     "concurrency": PLACES,
     "max_ongoing_requests": PLACES + 2,
 }
+
+WARM_UP_S = arrivals_s(20, 40, seed=1)
+"""Connections and code are warm before anything is measured."""
 
 IN_BUDGET_MIN, REFUSAL_P99_MAX_MS, GOODPUT_MIN = 0.99, 20.0, 0.9
 OVERSHOOT_MAX_MS = SERVICE_MS + 50
@@ -56,7 +60,7 @@ def row(name: str, seen: list[Observation], oracle: int) -> tuple[list[str], boo
 
 
 def main() -> bool:
-    """Prints the table; True when Atelier meets every bar."""
+    """Prints the table; True when Atelier behind HAProxy meets every bar."""
     port = free_port()
     config = parse_config(
         {
@@ -71,18 +75,21 @@ def main() -> bool:
         "", "admitted", "in budget", "latest, ms over", "refused", "p99 of refusals, ms", "goodput of oracle",
         "other", title=f"{REQUESTS} requests at {RATE:.0f}/s, capacity {RATE / 1.5:.0f}/s",
     )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
     with serving(config, "127.0.0.1", port, Console(quiet=True)):
         start_bare_app("unbounded", MODEL, -1)
         start_bare_app("bounded", MODEL, RIGHT_QUEUE)
-        url = f"http://127.0.0.1:{port}"
         for path in ("", "/unbounded", "/bounded"):
-            asyncio.run(offer(url + path, arrivals_s(20, 40, seed=1)))  # connections and code are warm
+            asyncio.run(offer(url + path, WARM_UP_S))
         for name, path in (
             ("bare Ray Serve, no bound on the queue", "/unbounded"),
             (f"bare Ray Serve, max_queued_requests: {RIGHT_QUEUE}", "/bounded"),
         ):
             table.add_row(*row(name, asyncio.run(offer(url + path, due_s)), oracle)[0])
-        cells, met = row("Atelier", asyncio.run(offer(url, due_s)), oracle)
+        table.add_row(*row("Atelier", asyncio.run(offer(url, due_s)), oracle)[0])
+    with serving(config, "127.0.0.1", port, Console(quiet=True), proxy=Proxy.HAPROXY):
+        asyncio.run(offer(url, WARM_UP_S))
+        cells, met = row("Atelier, --proxy haproxy", asyncio.run(offer(url, due_s)), oracle)
         table.add_row(*cells)
     in_budget, goodput = f">= {IN_BUDGET_MIN:.0%}", f">= {GOODPUT_MIN:.0%}"
     latest, refusals = f"<= {OVERSHOOT_MAX_MS:.0f}", f"<= {REFUSAL_P99_MAX_MS:.0f}"

@@ -16,8 +16,10 @@ from rich.live import Live
 from rich.table import Table
 
 from deployments.starting import brief_reason
+from serve import proxies
 from serve.cli.address import Address
 from serve.config import AppConfig
+from serve.proxies import Proxy
 
 APPLICATION = "atelier"
 
@@ -30,12 +32,13 @@ def serving(
     console: Console,
     ready_timeout_s: float = 300.0,
     stop: threading.Event | None = None,
+    proxy: Proxy = Proxy.PYTHON,
 ) -> Iterator[None]:
     """Ray and the application, from start to stop; the body runs once it is ready, or when `stop` is set.
 
     Raises ClickException with the reason when the application cannot start.
     """
-    with console.status("starting Ray ..."):
+    with console.status("starting Ray ..."), proxies.chosen(proxy):
         import ray
         from ray import serve as ray_serve
         from ray.serve.api import RunTarget

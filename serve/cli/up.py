@@ -19,6 +19,7 @@ from serve.cli.demo import render_demo, usage_lines
 from serve.cli.local import metrics_url, serving
 from serve.config import ConfigError, load_config
 from serve.policy_source import open_store, raster_shelf
+from serve.proxies import NoHAProxy, Proxy, check
 from serve.settings import SettingsError, read_settings
 
 MIN_FREE_BYTES = 1 << 30
@@ -38,6 +39,13 @@ console = Console(highlight=False)
 @click.option("--allow-anonymous", is_flag=True, help="Listen beyond this machine without API keys.")
 @click.option("--exit-after-demo", is_flag=True, help="Stop when the samples are rendered.")
 @click.option(
+    "--proxy",
+    type=click.Choice([proxy.value for proxy in Proxy]),
+    default=Proxy.PYTHON.value,
+    show_default=True,
+    help="Ray Serve's HTTP proxy. HAProxy refuses faster under overload (Linux).",
+)
+@click.option(
     "--ready-timeout-s", default=300.0, show_default=True, help="How long models may take to start."
 )
 def up(
@@ -47,6 +55,7 @@ def up(
     demo: Path | None,
     exit_after_demo: bool,
     allow_anonymous: bool,
+    proxy: str,
     ready_timeout_s: float,
 ) -> None:
     """Start Ray Serve here, wait until every model is ready, and serve until Ctrl-C."""
@@ -57,7 +66,8 @@ def up(
             raise click.ClickException("no config: give --config FILE or set ATELIER_CONFIG")
         config = load_config(config_path)
         open_store(config, raster_shelf(config))
-    except (ConfigError, PolicyError, SettingsError) as error:
+        check(Proxy(proxy))
+    except (ConfigError, PolicyError, SettingsError, NoHAProxy) as error:
         raise click.ClickException(str(error)) from None
     address = address_of(host or settings.host or "127.0.0.1", port or settings.port or 8000)
     _check_exposure(address, config.auth.keys_file or settings.api_keys_file, allow_anonymous)
@@ -66,7 +76,7 @@ def up(
     url = address.url
     with (
         _stop_on_signal() as stop,
-        serving(config, address.host, address.port, console, ready_timeout_s, stop),
+        serving(config, address.host, address.port, console, ready_timeout_s, stop, Proxy(proxy)),
     ):
         if demo is not None and not stop.is_set():
             render_demo(url, demo, console)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from routing.types import Outcome
-from serve import telemetry
+from serve import proxies, telemetry
 from tests.helm.cross_checks import matches
 from tests.helm.rendering import (
     NAMESPACE,
@@ -293,6 +293,22 @@ def test_runs_of_an_audit_stay_where_a_claim_is_named() -> None:
 
     assert runs({})["emptyDir"] == {"sizeLimit": "2Gi"}
     assert runs({"audit": {"existingClaim": "runs"}})["persistentVolumeClaim"] == {"claimName": "runs"}
+
+
+def test_haproxy_is_chosen_on_every_node_and_its_ports_stay_among_them() -> None:
+    wanted = proxies.environment(proxies.Proxy.HAPROXY, f"/opt/atelier/bin/{proxies.COMMAND}")
+    for proxy, expected in (("haproxy", wanted), ("python", {})):
+        objects = render(merged(example("multi-gpu"), {"ray": {"proxy": proxy}}))
+        cluster = one(objects, "RayService")["spec"]["rayClusterConfig"]
+        groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+        for group in groups:
+            env = {
+                each["name"]: each.get("value") for each in group["template"]["spec"]["containers"][0]["env"]
+            }
+            assert {name: env[name] for name in env if name.startswith("RAY_SERVE_")} == expected
+        assert len(groups) > 1
+    rules = one(objects, "NetworkPolicy", "atelier-ray")["spec"]["ingress"]
+    assert not [rule for rule in rules[1:] for port in rule["ports"] if port["port"] in (8404, 9101)]
 
 
 @pytest.mark.parametrize(

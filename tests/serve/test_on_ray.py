@@ -19,6 +19,7 @@ from deployments.diffusion.tiny import build_tiny
 from serve import telemetry
 from serve.cli.local import metrics_url, serving
 from serve.config import parse_config
+from serve.proxies import NoHAProxy, Proxy, check
 from tests.otlp import Receiver, receiver
 from tests.serve.gateways import SEED_POLICY
 
@@ -55,8 +56,12 @@ class App:
         return openai.AsyncOpenAI(api_key="none", base_url=f"{self.url}/v1", max_retries=0)
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+@pytest.fixture(scope="module", params=Proxy)
+def app(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[App]:
+    try:
+        check(request.param)
+    except NoHAProxy as error:
+        pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("app")
     build_tiny("sd", folder / "tiny")
     policy = folder / "policy.yaml"
@@ -98,7 +103,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
                 "telemetry": {"otlp_endpoint": spans.endpoint},
             }
         )
-        with serving(config, "127.0.0.1", port, Console(quiet=True), ready_timeout_s=240):
+        with serving(config, "127.0.0.1", port, Console(quiet=True), 240, proxy=request.param):
             yield App(f"http://127.0.0.1:{port}", spans, policy)
 
 

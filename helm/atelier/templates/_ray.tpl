@@ -24,6 +24,15 @@ of the application, hence enableServiceLinks: false in the pods. */}}
 - name: HF_HUB_OFFLINE
   value: "1"
 {{- end }}
+{{- if eq .Values.ray.proxy "haproxy" }}
+{{- /* As serve/proxies.py sets them, where it says why. */}}
+- name: RAY_SERVE_ENABLE_HA_PROXY
+  value: "1"
+- name: RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD
+  value: "0"
+- name: RAY_SERVE_HAPROXY_BINARY_PATH
+  value: /opt/atelier/bin/atelier-haproxy
+{{- end }}
 {{- with .Values.ray.env }}
 {{ toYaml . }}
 {{- end }}

@@ -93,6 +93,13 @@ def test_it_serves_on_the_ipv6_loopback(config: str, tmp_path: Path) -> None:
     }
 
 
+def test_haproxy_that_cannot_be_started(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    output = refused("--config", config, "--proxy", "haproxy").output
+    assert "/nowhere/atelier-haproxy is missing" in output
+    assert "choose the proxy `python`" in output
+
+
 def test_a_full_disk(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 10, 1_000_000))
