@@ -18,6 +18,7 @@ GUIDANCE = "guidance_scale"
 NEGATIVE_PROMPT = "negative_prompt"
 TRANSPARENCY = "background"
 STRENGTH = "strength"
+LORA = "lora"
 
 
 def refuse_unknown(request: RenderRequest, provider: str, known: frozenset[str]) -> None:
@@ -28,7 +29,7 @@ def refuse_unknown(request: RenderRequest, provider: str, known: frozenset[str])
         GUIDANCE: request.guidance_scale is not None,
         NEGATIVE_PROMPT: bool(request.negative_prompt),
         STRENGTH: request.strength is not None,
-        "lora": request.lora is not None,
+        LORA: request.lora is not None,
         "layout": "layout" in request.options,
         TRANSPARENCY: request.encoding is not None and request.encoding.transparent,
         "output_format": request.encoding is not None and request.encoding.format is ImageFormat.SVG,

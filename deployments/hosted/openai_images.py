@@ -26,7 +26,7 @@ _KNOWN = {
     "openai": frozenset[str](),
     "vllm_omni": _EXTENSIONS,
     "sglang": _EXTENSIONS,
-    "atelier": _EXTENSIONS | {mapping.TRANSPARENCY},
+    "atelier": _EXTENSIONS | {mapping.TRANSPARENCY, mapping.STRENGTH, mapping.LORA},
 }
 
 Parameters = dict[str, Any]
@@ -206,7 +206,8 @@ def _extensions(request: RenderRequest, dialect: str, timeout_s: float) -> Mappi
         }
         if request.deterministic:
             options["deterministic"] = True
-        return {"atelier": {**options, **common, **_given(steps=request.steps)}}
+        own = _given(steps=request.steps, strength=request.strength, lora=request.lora)
+        return {"atelier": {**options, **common, **own}}
     return {"seed": request.seed, **common, **_given(num_inference_steps=request.steps)}
 
 

@@ -10,7 +10,17 @@ from serve import telemetry as of_router
 from tests.deployments.hosted import ideogram_standin, openai_standin
 from tests.deployments.hosted.ideogram_standin import IdeogramStandIn
 from tests.deployments.hosted.openai_standin import OpenAIStandIn
-from tests.deployments.hosted.standin import KEY, Behaviour, Hang, HangUp, Paint, Refuse, Say, StandIn
+from tests.deployments.hosted.standin import (
+    KEY,
+    Behaviour,
+    Hang,
+    HangUp,
+    Paint,
+    Refuse,
+    Say,
+    StandIn,
+    painting,
+)
 from tests.serve.hosted.failing import (
     BROKEN_PNG,
     FIELDS,
@@ -137,3 +147,28 @@ async def test_a_content_policy_s_refusal_goes_on_only_where_the_route_says_so(
         answered_by_fallback(await asked(service, captured, "lenient"), "content_refused", cost_usd)
         assert service.fleet("hosted")["breaker"] == "closed"
     assert KEY not in captured.everything() + str(caught.value.body)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "outcome"),
+    [
+        (openai_standin.DOWN, "model_error"),
+        (openai_standin.RATE_LIMIT, "refused_capacity"),
+        (Paint(BROKEN_PNG), "model_error"),
+        (openai_standin.GONE, "model_gone"),
+    ],
+)
+async def test_an_edit_falls_back_to_who_can_edit(
+    openai_api: OpenAIStandIn, behaviour: Behaviour, outcome: str
+) -> None:
+    openai_api.behaviours.append(behaviour)
+    models = {
+        "hosted": openai_model(openai_api, "gpt-image-2", **FIELDS),
+        "own": {"kind": "echo", "capability": "edit"},
+    }
+    async with served("default: {model: hosted, fallback: [own]}", models) as service:
+        await service.client.images.edit(image=("a.png", painting("a", 64, 64), "image/png"), prompt="a fox")
+    (receipt,) = service.observed.receipts
+    (substitution,) = receipt.images[0].substitutions
+    assert (receipt.model, substitution.models, substitution.outcome) == ("own", ["hosted"], outcome)
+    assert [call.path for call in openai_api.calls] == ["/v1/images/edits"]

@@ -3,14 +3,11 @@ stand-in, which is strict."""
 
 import base64
 import io
-import time
 
-import numpy as np
+import openai
 import pytest
 from PIL import Image
 
-from routing.types import AssetRequest, Capability
-from serve.jobs import ImageJob
 from tests.deployments.hosted.ideogram_standin import IdeogramStandIn
 from tests.deployments.hosted.openai_standin import OpenAIStandIn
 from tests.deployments.hosted.standin import StandIn, colour_of
@@ -134,28 +131,60 @@ async def test_a_gpt_image_model_with_transparency(openai_api: OpenAIStandIn) ->
     assert (image.size, image.mode) == ((512, 512), "RGBA")
 
 
-@pytest.mark.parametrize("system", ["gpt-image", "Ideogram V3"])
-async def test_an_edit_is_planned_and_made(
+EDITORS = {
+    "gpt-image": ("gpt-image-1.5", "/v1/images/edits", {"image", "mask"}),
+    "gpt-image without a mask": ("gpt-image-2", "/v1/images/edits", {"image"}),
+    "Ideogram V3": ("V_3", "/v1/ideogram-v3/edit", {"image", "mask"}),
+    "Ideogram V3 without a mask": ("V_3", "/v1/ideogram-v3/remix", {"image"}),
+}
+
+
+@pytest.mark.parametrize("system", EDITORS)
+async def test_an_edit_goes_to_who_can_edit(
     openai_api: OpenAIStandIn, ideogram_api: IdeogramStandIn, system: str
 ) -> None:
-    """A picture and a mask, from the dispatcher on: who cannot edit is passed over before anything runs."""
-    if system == "gpt-image":
-        api: StandIn = openai_api
-        editor = openai_model(openai_api, "gpt-image-1.5")
-        path = "/v1/images/edits"
-    else:
-        api, editor = ideogram_api, ideogram_model(ideogram_api, "V_3")
-        path = "/v1/ideogram-v3/edit"
-    picture, mask = np.zeros((512, 512, 3), np.uint8), np.full((512, 512), 255, np.uint8)
-    asset = AssetRequest(PROMPT, needs=Capability.EDIT, input_width=512, input_height=512)
+    """A picture and a mask by the official client: who cannot edit is passed over before anything runs."""
+    model, path, files = EDITORS[system]
+    api: StandIn = ideogram_api if model == "V_3" else openai_api
+    price = {"pricing": {"usd_per_image": 0.25}}
+    editor = (
+        ideogram_model(ideogram_api, model, **price)
+        if model == "V_3"
+        else openai_model(openai_api, model, **price)
+    )
     models = {"painter": openai_model(openai_api, "dall-e-3"), "editor": editor}
     async with served("default: {model: painter, fallback: [editor]}", models) as service:
-        job = ImageJob("r", time.monotonic(), asset, (1,), image=picture, mask=mask)
-        answer = await service.gateway.dispatcher.dispatch(job)
-    assert [call.path for call in api.calls] == [path]
-    assert answer.receipt.model == "editor"
-    assert "painter which is out: painter cannot edit" in answer.receipt.reason
-    assert (answer.images[0].width, answer.images[0].height) == (512, 512)
+        answer = await service.client.images.edit(
+            image=("room.png", upload("RGB"), "image/png"),
+            mask=("mask.png", upload("RGBA"), "image/png") if "mask" in files else openai.NOT_GIVEN,
+            prompt=PROMPT,
+        )
+    (call,) = api.calls
+    assert (call.path, call.files.keys(), call.fields["prompt"]) == (path, files, PROMPT)
+    assert call.files["image"].getpixel((5, 5))[:3] == (90, 90, 90)
+    assert answer.data is not None
+    image = picture(answer.data[0].b64_json)
+    assert (image.size, image.getpixel((5, 5))) == ((512, 512), colour_of(PROMPT))
+    (receipt,) = service.observed.receipts
+    assert (receipt.model, receipt.cost_usd) == ("editor", 0.25)
+    assert "painter which is out: painter cannot edit" in receipt.reason
+
+
+async def test_a_variation_is_a_remix_without_words(ideogram_api: IdeogramStandIn) -> None:
+    models = {"ideogram": ideogram_model(ideogram_api, "V_3")}
+    async with served("default: {model: ideogram}", models) as service:
+        await service.client.images.create_variation(image=("room.png", upload("RGB"), "image/png"))
+    assert [call.path for call in ideogram_api.calls] == ["/v1/ideogram-v3/remix"]
+
+
+def upload(mode: str) -> bytes:
+    """A grey picture; with transparency, one whose left half may change."""
+    image = Image.new(mode, (512, 512), (90, 90, 90, 255)[: len(mode)])
+    if mode == "RGBA":
+        image.paste((0, 0, 0, 0), (0, 0, 256, 512))
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return data.getvalue()
 
 
 async def test_several_images_are_several_calls_side_by_side(openai_api: OpenAIStandIn) -> None:
