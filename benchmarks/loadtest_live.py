@@ -80,6 +80,8 @@ class Seen:
 
 
 def scenario(share: float) -> Scenario:
+    """Evenly spaced: whether a handle that counts every 5 s sees a cluster of independent arrivals is chance,
+    and one that it sees is a scaling."""
     arrivals = [
         {"kind": "constant", "rps": 1, "duration_s": 40 * share},
         {"kind": "ramp", "start_rps": 1, "end_rps": 9, "duration_s": 90 * share},
@@ -95,7 +97,14 @@ def scenario(share: float) -> Scenario:
     ]
     shots = [{"name": "sleeper", "prompts": ["a cat"], "size": "64x64"}]
     return Scenario.model_validate(
-        {"name": "live", "seed": 5, "arrivals": arrivals, "shots": shots, "check_images_ratio": 0}
+        {
+            "name": "live",
+            "seed": 5,
+            "arrivals": arrivals,
+            "spacing": "even",
+            "shots": shots,
+            "check_images_ratio": 0,
+        }
     )
 
 
