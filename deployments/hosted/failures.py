@@ -105,9 +105,19 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after")
     seconds = _number(value)
     if seconds is None and value is not None:
-        date = email.utils.parsedate_tz(value)
-        seconds = None if date is None else max(0.0, email.utils.mktime_tz(date) - time.time())
+        seconds = _seconds_until(value)
     return None if seconds is None else min(seconds, MAX_RETRY_AFTER_S)
+
+
+def _seconds_until(date: str) -> float | None:
+    """None for what is no date, or one that Python cannot count to."""
+    parsed = email.utils.parsedate_tz(date)
+    if parsed is None:
+        return None
+    try:
+        return max(0.0, email.utils.mktime_tz(parsed) - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _number(value: str | None) -> float | None:

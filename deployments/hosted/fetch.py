@@ -99,8 +99,8 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is not None:
             ip = ip.ipv4_mapped
-        elif ip.sixtofour is not None or ip.teredo is not None or ip in _NAT64:
-            return False
+        elif ip.sixtofour is not None or ip.teredo is not None or ip in _NAT64 or ip.is_site_local:
+            return False  # site-local is deprecated, still inside, and global to Python
     return ip.is_global and not ip.is_multicast
 
 

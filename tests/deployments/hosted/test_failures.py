@@ -20,6 +20,7 @@ from deployments.hosted.failures import MAX_RETRY_AFTER_S, Refusal, meaning, ref
         ({"retry-after": "soon"}, None),
         ({"retry-after": "99999999"}, MAX_RETRY_AFTER_S),
         ({"retry-after": formatdate(0, usegmt=True)}, 0.0),
+        ({"retry-after": "Fri, 01 Jan 99999 00:00:00 GMT"}, None),
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:

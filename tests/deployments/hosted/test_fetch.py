@@ -122,6 +122,7 @@ async def test_names_of_the_inside(addresses: list[str]) -> None:
         (f"::ffff:{PUBLIC}", True),
         ("64:ff9b::a00:1", False),  # NAT64 of 10.0.0.1
         ("2002:a00:1::", False),  # 6to4 of 10.0.0.1
+        ("fec0::1", False),
         ("fe80::1%eth0", False),
     ],
 )

@@ -20,6 +20,8 @@ from tests.serve.gateways import echo, gateway, http, official
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 ENDPOINT = "/v1/images/generations"
+UNHURRIED = "default: {model: creative_highfidelity}"
+"""For renders that a test holds back: a route with a short budget would give them up meanwhile."""
 
 
 @asynccontextmanager
@@ -131,7 +133,7 @@ async def test_cancelling_keeps_what_was_rendered(tmp_path: Path) -> None:
 
     renders = {"creative_highfidelity": render}
     config = {"folder": str(tmp_path), "concurrency": 1}
-    async with serving(gateway(renders=renders, batches=config)) as client:
+    async with serving(gateway(UNHURRIED, renders=renders, batches=config)) as client:
         lines = [line(str(index), body=body()) for index in range(3)]
         batch = await begin(client, *lines)
         await begun.wait()
@@ -177,9 +179,8 @@ async def test_a_batch_goes_on_where_the_last_process_stopped(tmp_path: Path) ->
         return await echo("creative_highfidelity").render(request)
 
     def again() -> Gateway:
-        return gateway(
-            renders={"creative_highfidelity": render}, batches={"folder": str(tmp_path), "concurrency": 1}
-        )
+        config = {"folder": str(tmp_path), "concurrency": 1}
+        return gateway(UNHURRIED, renders={"creative_highfidelity": render}, batches=config)
 
     async with serving(again()) as client:
         batch = await begin(client, *(line(str(seed), body=body(seed)) for seed in range(10)))
