@@ -14,7 +14,7 @@ from typing import Annotated, Any, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from deployments import errors
 from deployments.catalog import build_model
@@ -31,6 +31,7 @@ from serve.api.images import job_from
 from serve.config import AppConfig
 from serve.errors import ApiError
 from serve.jobs import ImageJob
+from serve.kept import Image, Part, Stage
 from serve.schemas import (
     AtelierOptions,
     ImageEditRequest,
@@ -51,47 +52,23 @@ class Pictures:
     mask: bytes | None = None
 
 
-class _Kept(BaseModel):
-    """Part of a receipt, possibly of another version: fields that came since are passed over."""
-
-
-class Stage(_Kept):
-    model: str
-    revision: str
-    width: int
-    height: int
-    seed: int | None = None
-    steps: int | None = None
-    pixels_sha256: str | None = None
-    details: dict[str, Any] = Field(default_factory=dict)
-
-    def receipt(self) -> StageReceipt:
-        return StageReceipt(queue_ms=0.0, run_ms=0.0, **self.model_dump())
-
-
-class Image(_Kept):
-    seed: int
-    generated: bool = True
-    stages: list[Stage]
-
-
-class Kept(_Kept):
+class Kept(Part):
     images: Annotated[list[Image], Field(min_length=1)]
 
 
-class _Answer(_Kept):
+class _Answer(Part):
     atelier: Kept
 
 
-class _Reason(_Kept):
+class _Reason(Part):
     message: str
 
 
-class _Refusal(_Kept):
+class _Refusal(Part):
     error: _Reason
 
 
-class _Prompt(_Kept):
+class _Prompt(Part):
     """Of a request, whatever else is wrong with it."""
 
     prompt: Any = None

@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import click
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from deployments.provenance import files
 from deployments.provenance.files import Integrity
 from deployments.provenance.mark import SOURCE_TYPES, Mark, Unreadable
+from serve.kept import Image, Part, Stage
 
 AS_WRITTEN, CHANGED, TROUBLE = 0, 1, 2
 _WORDS = {
@@ -18,29 +19,15 @@ _WORDS = {
 }
 
 
-class _Part(BaseModel):
-    """Of a receipt, possibly of another version: fields that came since are passed over."""
-
-
-class _Stage(_Part):
-    model: str
-    revision: str
-    width: int
-    height: int
-    seed: int | None = None
-    steps: int | None = None
-
-
-class _Image(_Part):
-    seed: int
+class _Image(Image):
     model: str
     generated: bool
     pixels_sha256: str | None = None
     file_sha256: str | None = None
-    stages: list[_Stage] = []
+    stages: list[Stage] = Field(default_factory=list)
 
 
-class _Receipt(_Part):
+class _Receipt(Part):
     policy_version: str
     route: str
     images: list[_Image] = Field(min_length=1, max_length=1)
@@ -111,7 +98,7 @@ def _text(mark: Mark, kept: _Receipt, integrity: Integrity) -> str:
     return "\n".join(f"{name:<12} {value}" for name, value in rows)
 
 
-def _stage(stage: _Stage) -> str:
+def _stage(stage: Stage) -> str:
     told = [f"{stage.model} at {stage.revision}", f"{stage.width}x{stage.height}"]
     if stage.seed is not None:
         told.append(f"seed {stage.seed}")

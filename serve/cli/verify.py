@@ -10,9 +10,9 @@ import click
 
 from deployments.verify import Verdict
 from serve.config import ConfigError, load_config
+from serve.kept import Image
 from serve.schemas import ImageGenerationRequest
 from serve.verification import (
-    Image,
     Kept,
     Pictures,
     Renderer,
