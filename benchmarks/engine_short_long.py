@@ -1,6 +1,7 @@
 """Short requests beside long ones: the step engine against a pipeline behind Ray Serve's batching.
 
-Nine in ten requests take 4 steps, one takes 30. Baseline: the same diffusers pipeline behind
+Nine in ten requests take 4 steps, one takes 30, of the model that comes with the project, at its own size.
+Baseline: the same diffusers pipeline behind
 `@ray_serve.batch`, each batch grouped by equal numbers of steps and run group after group. What it can do
 with arrivals depends on how long it waits for a batch to fill (benchmarks/serve_batching.py), so that is
 worked out from measured times of its groups, for several waits. The highest of these is its capacity, and
@@ -22,7 +23,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,10 +36,10 @@ from benchmarks.engine_workload import LONG_STEPS, SHORT_STEPS, poisson, quantil
 from benchmarks.serve_batching import GroupTime, capacity_per_s, p99_s
 from deployments.diffusion.model import DiffusionModel
 from deployments.diffusion.spec import DiffusionSpec
-from deployments.diffusion.tiny import build_tiny
 from deployments.types import Pixels, RenderRequest
 
-SIZE, MAX_BATCH = 128, 8
+WEIGHTS = Path(__file__).parents[1] / "models" / "default"
+SIZE, GUIDANCE, MAX_BATCH = 64, 4.0, 8
 SATURATING, PASSES, MEASURED, WARM_UP = 120, 3, 1_000, 16
 LOAD = 0.7
 KINDS, GROUP_REPEATS = (SHORT_STEPS, LONG_STEPS), 3
@@ -74,8 +74,8 @@ class Tuned:
 class BatchedPipeline:
     """What one writes today: a batch queue in front of a pipeline call."""
 
-    def __init__(self, folder: Path) -> None:
-        self._pipeline = DiffusionPipeline.from_pretrained(str(folder), local_files_only=True)
+    def __init__(self) -> None:
+        self._pipeline = DiffusionPipeline.from_pretrained(str(WEIGHTS), local_files_only=True)
         self._pipeline.set_progress_bar_config(disable=True)
         self._thread = ThreadPoolExecutor(1)
 
@@ -109,6 +109,7 @@ class BatchedPipeline:
                 width=SIZE,
                 height=SIZE,
                 num_inference_steps=steps,
+                guidance_scale=GUIDANCE,
                 generator=[torch.Generator("cpu").manual_seed(asks[index][1]) for index in members],
             ).images
             made |= {index: np.asarray(image) for index, image in zip(members, images, strict=True)}
@@ -116,7 +117,7 @@ class BatchedPipeline:
 
 
 def _prompt(seed: int) -> str:
-    return f"a red fox number {seed}"
+    return f"a red apple on blue, number {seed}"
 
 
 async def saturate(render: Render) -> float:
@@ -154,16 +155,16 @@ def tune(group_s: GroupTime) -> Tuned:
     return Tuned(min(waits_s, key=p99_of_short_s), capacity, capacities[SERVES_DEFAULT_WAIT_S])
 
 
-async def measure(folder: Path) -> tuple[Tuned, dict[str, dict[str, Any]]]:
-    baseline = BatchedPipeline(folder)
+async def measure() -> tuple[Tuned, dict[str, dict[str, Any]]]:
+    baseline = BatchedPipeline()
     model = DiffusionModel(
         "bench",
         DiffusionSpec(
             kind="diffusion",
-            weights=str(folder),
+            weights=str(WEIGHTS),
             default_width=SIZE,
             default_height=SIZE,
-            default_guidance_scale=7.5,
+            default_guidance_scale=GUIDANCE,
             max_batch=MAX_BATCH,
         ),
     )
@@ -216,8 +217,7 @@ def main() -> None:
         replica_id=SimpleNamespace(unique_id="0"),
         _deployment_config=SimpleNamespace(max_ongoing_requests=SATURATING),
     )
-    with TemporaryDirectory() as temporary:
-        tuned, results = asyncio.run(measure(build_tiny("sd", temporary)))
+    tuned, results = asyncio.run(measure())
     rate_per_s = LOAD * tuned.capacity_per_s
     saturated_per_s = results["@ray_serve.batch"]["per_s"]
     print(

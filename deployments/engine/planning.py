@@ -14,9 +14,11 @@ Filter, order, fill:
    benchmarks/engine_slo.py measures the three orders.
 4. Others of the leader's shape fill its batch up to the cap, as long as the leader is still on time at the
    pace of the larger batch.
-5. Who has no deadline lets shorter requests go first, until `yields_ratio` of the time that it takes alone
-   has passed (background work: until its patience is over): those take the places of longer ones, and the
-   longest leave the batch where the rest gains by it (`worth_sharing`).
+5. Who has no deadline lets shorter requests go first until its patience is over: those take the places of
+   longer ones, and the longest leave the batch where the rest gains by it (`worth_sharing`). So that a
+   steady stream of short ones stops nobody, the one that came first of those that have yielded for
+   `yields_ratio` times what they take alone (background work excepted) takes part in every step. Only that
+   one: in a rush of short ones a batch full of long ones would make all of them wait.
 """
 
 import heapq
@@ -130,7 +132,7 @@ def _rank(one: Standing, costs: Costs, now_s: float, rules: Rules) -> tuple[floa
             first = due_s(one, rules) - now_s - needed_s(one, costs)
         case Order.ARRIVAL:
             first = 0.0
-    return (first, one.arrived_s, one.number)
+    return (first, *_arrival(one))
 
 
 def _fill(
@@ -158,26 +160,31 @@ def _fill(
 
 
 def _shorter_first(company: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> list[Standing]:
-    """Those without a deadline change places among themselves: who has waited enough, then the shortest."""
+    """Those without a deadline change places among themselves: who insists, then the shortest."""
     waiting = _by_length(company, costs, now_s, rules)
     can_wait = {one.number for one in waiting}
-    undated = [one for one in company if one.deadline_s is None and one.number not in can_wait]
-    in_turn = iter([*undated, *waiting])
+    insisting = [one for one in company if one.deadline_s is None and one.number not in can_wait]
+    in_turn = iter([*insisting, *waiting])
     return [next(in_turn) if one.deadline_s is None else one for one in company]
 
 
 def _by_length(requests: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> list[Standing]:
     """Those that can wait, background work after all others, the shortest first."""
-    waiting = (one for one in requests if _can_wait(one, costs, now_s, rules))
-    return sorted(waiting, key=lambda one: (one.background, one.steps, one.arrived_s, one.number))
+    patient = [one for one in requests if one.deadline_s is None and now_s < due_s(one, rules)]
+    yielded = [one for one in patient if _has_yielded(one, costs, now_s, rules)]
+    insists = min(yielded, key=_arrival, default=None)
+    waiting = (one for one in patient if one is not insists)
+    return sorted(waiting, key=lambda one: (one.background, one.steps, *_arrival(one)))
 
 
-def _can_wait(one: Standing, costs: Costs, now_s: float, rules: Rules) -> bool:
-    """Nobody can on a guess: where no step was seen, no time is known that it takes alone."""
-    if one.deadline_s is not None or now_s >= due_s(one, rules):
-        return False
+def _has_yielded(one: Standing, costs: Costs, now_s: float, rules: Rules) -> bool:
+    """Long enough. On a guess everybody has: where no step was seen, no time is known that it takes alone."""
     alone_s = one.steps * costs.step_s(one.shape, 1)
-    return one.background or now_s < one.arrived_s + rules.yields_ratio * alone_s
+    return not one.background and now_s >= one.arrived_s + rules.yields_ratio * alone_s
+
+
+def _arrival(one: Standing) -> tuple[float, int]:
+    return one.arrived_s, one.number
 
 
 def _progress(batch: Sequence[Standing], costs: Costs) -> float:

@@ -81,8 +81,9 @@ class Order(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Rules:
     """`patience_s`: a request without a deadline is ordered as if it were due that long after it came;
-    `background_patience_s` for those that nobody waits for. `yields_ratio`: it lets shorter ones go first for
-    that many times as long as its own steps take alone.
+    `background_patience_s` for those that nobody waits for. `yields_ratio`: until
+    then it lets shorter ones go first, but insists on its place, one request at a time, once that many times
+    as long has passed as its own steps take alone.
 
     `steady_width`: a batch that holds a steady request is padded to this many requests, always.
     """

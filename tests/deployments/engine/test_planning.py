@@ -161,6 +161,14 @@ def test_who_has_waited_for_twice_its_own_time_steps_aside_no_more() -> None:
     assert chosen(*queue, now_s=13.1) == (1, 2)
 
 
+def test_of_those_that_have_waited_only_the_first_steps_aside_no_more() -> None:
+    """A rush of short ones is not stuck behind a batch full of long ones."""
+    long = [standing(number, steps=30) for number in range(1, 5)]
+    short = [standing(number, steps=4, arrived_s=25.0) for number in (8, 9)]
+    assert chosen(*long, *short, now_s=25.5) == (1, 8, 9)
+    assert chosen(*long[1:], *short, now_s=25.5) == (2, 8, 9)
+
+
 def test_who_is_out_of_patience_steps_aside_no_more() -> None:
     queue = [standing(1, steps=30), standing(2, steps=4, arrived_s=12.0)]
     assert chosen(*queue, now_s=12.9, rules=Rules(patience_s=11.0)) == (1, 2)
