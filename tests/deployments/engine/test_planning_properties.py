@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from deployments.engine.planning import plan
 from deployments.engine.work import Order, Rules, Shape, Standing
 from tests.deployments.engine.standings import (
-    DEFAULT,
     LARGE,
     SMALL,
     FixedCosts,
