@@ -70,6 +70,7 @@ class StepwiseDenoiser:
             state.steps_done += 1
             state.script.resume(output)
         failures = [_arrival_failure(state) for state in states]
+        self._join_ahead(states, width)
         if torch.cuda.is_available():
             # What the pipelines did with the output is queued by now: waiting here hides their overhead
             # behind the device, and makes the time of a step true.
@@ -112,12 +113,31 @@ class StepwiseDenoiser:
                 outputs[index] = output
         return outputs
 
+    def _join_ahead(self, states: Sequence[Performance], width: int | None) -> None:
+        """Mostly the same requests take the next step together: joined now, while the device is still at
+        this one, the merger has it ready."""
+        calls = [state.call for state in states if state.call is not None]
+        if len(calls) < len(states) or len({call.signature for call in calls}) > 1:
+            return
+        padded = _padded(calls, width)
+        if len(padded) == 1:
+            return
+        try:
+            self._merger.merge(padded)
+        except Exception:
+            # This step is done. If memory is short, the next one says so, before anybody has moved.
+            self._merger.forget()
+
     def _joined(self, calls: list[Call], width: int | None) -> list[Any]:
-        if len(calls) == 1 and width in (None, 1):
+        padded = _padded(calls, width)
+        if len(padded) == 1:
             return [self._module(**calls[0].arguments)]
-        padded = calls + [calls[-1]] * ((width or 0) - len(calls))
         output = self._module(**self._merger.merge(padded))
         return collate.split(output, [call.rows for call in padded])[: len(calls)]
+
+
+def _padded(calls: list[Call], width: int | None) -> list[Call]:
+    return calls + [calls[-1]] * ((width or 0) - len(calls))
 
 
 def _call(state: Performance) -> Call:

@@ -1,7 +1,7 @@
 """What a model does when its device is out of memory: smaller batches, tiles, and no image lost."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,19 @@ import pytest
 import torch
 
 from deployments import errors
+from deployments.diffusion.collate import Call, Merger
 from deployments.diffusion.pipelines import PipelineSet
+from deployments.diffusion.stepwise import StepwiseDenoiser
 from deployments.types import RenderResult
-from tests.deployments.diffusion.conftest import SIZE, MakeModel, diffusers_own, request, task
+from tests.deployments.diffusion.conftest import (
+    SIZE,
+    MakeModel,
+    difference,
+    diffusers_own,
+    request,
+    run_together,
+    task,
+)
 
 
 async def test_out_of_memory_halves_the_batch_and_loses_no_image(
@@ -35,6 +45,28 @@ async def test_out_of_memory_halves_the_batch_and_loses_no_image(
         assert np.abs(result.image.astype(int) - expected).max() <= 1  # type: ignore[union-attr]
     assert sum(calls) == 8 * 3 * 2
     model.check_health()
+
+
+def test_memory_that_is_short_while_the_next_step_is_joined_spoils_no_step(
+    stepwise: Callable[[str], StepwiseDenoiser],
+    pipelines: Callable[[str], PipelineSet],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The next step is joined while the device is at this one. If that fails, this one is done all the same,
+    and the next call joins again."""
+    merge, sizes = Merger.merge, []
+
+    def tight(self: Merger, calls: Sequence[Call]) -> dict[str, Any]:
+        sizes.append(len(calls))
+        if len(sizes) % 2 == 0:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return merge(self, calls)
+
+    monkeypatch.setattr(Merger, "merge", tight)
+    tasks = [task(seed=seed) for seed in range(3)]
+    for one, pixels in zip(tasks, run_together(stepwise("sd"), tasks), strict=True):
+        assert difference(pixels, diffusers_own(pipelines("sd"), one)) <= 1
+    assert sizes == [3] * 5  # for each of three steps, and ahead of the second and the third
 
 
 async def test_a_request_that_does_not_fit_alone_is_out_of_memory(make_model: MakeModel) -> None:
