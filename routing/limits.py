@@ -81,8 +81,8 @@ class _Use:
 
 @dataclass(slots=True)
 class LimitLedger:
-    """`admit` before a request runs, `finished` when it has ended, once each. `elsewhere` is what the other
-    routers count, by key."""
+    """`admit` before a request runs, `finished` when it has ended, once each; `spend` as costs become known.
+    `elsewhere` is what the other routers count, by key."""
 
     elsewhere: Mapping[str, Usage] = field(default_factory=dict)
     _uses: dict[str, _Use] = field(default_factory=dict)
@@ -102,14 +102,19 @@ class LimitLedger:
                 use.started_s.append(now_s)
         return None
 
-    def finished(self, limits: tuple[Limit, ...], cost_usd: float, now_s: float) -> None:
-        """Whatever came of it. The cost is known only now: spending stops at the request after the limit."""
+    def finished(self, limits: tuple[Limit, ...], now_s: float) -> None:
+        """Whatever came of it."""
         for limit in limits:
             use = self._use(limit.key, now_s)
             use.running = max(0, use.running - 1)
-            if limit.usd_per_hour is not None and cost_usd > 0:
-                use.spend(cost_usd, now_s)
             self._drop_idle(limit.key)
+
+    def spend(self, limits: tuple[Limit, ...], usd: float, now_s: float) -> None:
+        """When a cost is known, which may be after the request has ended. Spending stops at the request after
+        the limit was reached."""
+        for limit in limits:
+            if limit.usd_per_hour is not None:
+                self._use(limit.key, now_s).spend(usd, now_s)
 
     def running(self, key: str) -> int:
         use = self._uses.get(key)

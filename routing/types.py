@@ -92,6 +92,7 @@ class ModelFacts:
 
     `deterministic`: it can give the same pixels for the same request. `seeded`: they depend on the seed.
     `vector`: as the last stage it can answer with shapes (SVG).
+    `billed_when_sent`: a call costs `usd_per_image` even if it is left before it has ended.
     `scale` is the factor by which an upscaler grows an image. `max_pixels` bounds the output; `size_problem`
     says why the model cannot make a width and height, as the end of a sentence, or None when it can.
     `prior_*` predict a model that has not been observed yet (same formula as ModelState).
@@ -110,6 +111,7 @@ class ModelFacts:
     vector: bool = False
     usd_per_image: float = 0.0
     usd_per_gpu_s: float = 0.0
+    billed_when_sent: bool = False
     prior_overhead_ms: float = 0.0
     prior_step_ms: float = 0.0
     prior_step_ms_per_megapixel: float = 0.0

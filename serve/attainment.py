@@ -5,7 +5,7 @@ An observer that passes everything on. Long times and all routers together are P
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from serve.metrics import NOT_OURS, Observer
@@ -51,17 +51,13 @@ class Attainment:
             self._count(receipt.route, receipt.total_ms <= receipt.budget_ms)
         self._inner.finished(receipt)
 
-    def refused(
-        self,
-        route: str,
-        outcome: str,
-        total_ms: float,
-        costs_usd: Mapping[str, float] | None = None,
-        budget_ms: float | None = None,
-    ) -> None:
+    def refused(self, route: str, outcome: str, total_ms: float, budget_ms: float | None = None) -> None:
         if budget_ms is not None and outcome not in NOT_OURS:
             self._count(route, met=False)
-        self._inner.refused(route, outcome, total_ms, costs_usd, budget_ms)
+        self._inner.refused(route, outcome, total_ms, budget_ms)
+
+    def spent(self, route: str, model: str, usd: float) -> None:
+        self._inner.spent(route, model, usd)
 
     def shadowed(self, route: str, model: str, outcome: str, total_ms: float) -> None:
         self._inner.shadowed(route, model, outcome, total_ms)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,10 +33,18 @@ PREVIEWED = frozenset({Capability.GENERATE, Capability.EDIT})
 """Stages that have something to show before they end."""
 
 
+Spend = Callable[[str, float], None]
+"""Takes the model and the USD of a call, once that call has ended, also when nobody waits for it any more."""
+
+
+def spend_nothing(model: str, usd: float) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """`plan` for one image of `job`, to be given up at `deadline`. `weight` is its tenant's share of a busy
-    model."""
+    model. `spend` is told what its calls cost."""
 
     job: ImageJob
     seed: int
@@ -44,6 +52,7 @@ class Attempt:
     deadline: Deadline
     deterministic: bool
     weight: float = 1.0
+    spend: Spend = spend_nothing
     on_partial: PartialSink | None = None
 
     def spare_ms(self, index: int, now_s: float) -> float | None:
@@ -51,6 +60,10 @@ class Attempt:
         run_ms = sum(stage.predicted_ms - stage.wait_ms for stage in self.plan.stages[index:])
         remaining_ms = self.deadline.remaining_ms(now_s)
         return None if remaining_ms is None else remaining_ms - run_ms
+
+    def spent(self, stage: PlannedStage, usd: float) -> None:
+        if usd > 0:
+            self.spend(stage.model, usd)
 
 
 async def attempt(
@@ -107,9 +120,8 @@ async def _stage(
                 if remaining_ms is not None:
                     span.set_attribute(telemetry.ATTR_REMAINING_MS, remaining_ms)
                 request = _request(work, stage, pixels, last, remaining_ms)
-                result = await _sent(
-                    fleet, stage, waited_ms, _bounded(_call(client, request, work), remaining_ms)
-                )
+                call = _call(client, request, work)
+                result = await _sent(work, fleet, stage, waited_ms, remaining_ms, call)
         except errors.RenderError as error:
             span.set_attribute(telemetry.ATTR_OUTCOME, error.code)
             span.set_status(Status(StatusCode.ERROR, error.code))
@@ -119,19 +131,28 @@ async def _stage(
 
 
 async def _sent(
-    fleet: Fleet, stage: PlannedStage, waited_ms: float, call: Coroutine[Any, Any, RenderResult]
+    work: Attempt,
+    fleet: Fleet,
+    stage: PlannedStage,
+    waited_ms: float,
+    remaining_ms: float | None,
+    call: Coroutine[Any, Any, RenderResult],
 ) -> RenderResult:
-    """The call, with the fleet told of its beginning and its end."""
+    """The call, with the fleet told of its beginning and its end, and `work.spend` of what it cost."""
     sent = fleet.sent(stage, time.monotonic(), waited_ms)
+    left_usd = fleet.usd_of_a_call_left(stage.model)
     try:
-        result = await call
+        result = await _bounded(call, remaining_ms, left_usd)
     except errors.RenderError as error:
         fleet.failed(sent, outcome_of(error), time.monotonic())
+        work.spent(stage, error.cost_usd)
         raise
     except asyncio.CancelledError:
         fleet.failed(sent, Outcome.CANCELLED, time.monotonic())
+        work.spent(stage, left_usd)
         raise
     fleet.succeeded(sent, result.receipt, time.monotonic())
+    work.spent(stage, result.receipt.cost_usd)
     return result
 
 
@@ -154,7 +175,9 @@ async def _call(client: ModelClient, request: RenderRequest, work: Attempt) -> R
     raise errors.ModelFailed(f"model {client.name} ended its stream without an image")
 
 
-async def _bounded(call: Coroutine[Any, Any, RenderResult], remaining_ms: float | None) -> RenderResult:
+async def _bounded(
+    call: Coroutine[Any, Any, RenderResult], remaining_ms: float | None, left_usd: float
+) -> RenderResult:
     """The call, ended at the deadline even if the replica has stopped answering."""
     if remaining_ms is None:
         return await call
@@ -168,7 +191,9 @@ async def _bounded(call: Coroutine[Any, Any, RenderResult], remaining_ms: float 
     except TimeoutError:
         if not timeout.expired():
             raise
-        raise errors.DeadlineExceeded("the latency budget was used up") from None
+        late = errors.DeadlineExceeded("the latency budget was used up")
+        late.cost_usd = left_usd
+        raise late from None
 
 
 def _request(

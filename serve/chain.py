@@ -15,8 +15,8 @@ from routing.budget import Deadline
 from routing.fallback import next_plan, still_works
 from routing.types import Decision, Outcome, Plan
 from serve import telemetry
-from serve.attempt import Attempt, attempt
-from serve.errors import ApiError, bad_request, from_outcome, outcome_of
+from serve.attempt import Attempt, Spend, attempt, spend_nothing
+from serve.errors import bad_request, from_outcome, outcome_of
 from serve.fleet import Fleet
 from serve.jobs import ImageJob
 from serve.rasters import RasterShelf
@@ -42,6 +42,7 @@ class Chain:
     clients: Mapping[str, ModelClient]
     fleet: Fleet
     rasters: RasterShelf
+    spend: Spend = spend_nothing
     on_partial: PartialSink | None = None
     shown: bool = False
     failures: list[Failure] = field(default_factory=list)
@@ -76,6 +77,7 @@ class Chain:
             deadline=self._give_up_at(plan, started_s),
             deterministic=self.decision.deterministic,
             weight=self.decision.weight,
+            spend=self.spend,
             on_partial=None if self.on_partial is None else self._show,
         )
         return await attempt(work, self.clients, self.fleet)
@@ -104,7 +106,7 @@ class Chain:
         at once where the model has other replicas, else only when no other candidate is left.
         """
         if type(error) is errors.InvalidRequest:
-            raise self._with_costs(bad_request(error.code, error.message, error.param)) from None
+            raise bad_request(error.code, error.message, error.param) from None
         if self.shown:
             return None
         remaining_ms = self.deadline.remaining_ms(time.monotonic())
@@ -132,9 +134,7 @@ class Chain:
         last = self.failures[-1]
         trace.get_current_span().set_attribute(telemetry.ATTR_OUTCOME, last.outcome.value)
         tried = ", ".join(dict.fromkeys("+".join(each.plan.models) for each in self.failures))
-        raise self._with_costs(
-            from_outcome(last.outcome, f"{last.reason} (tried: {tried})", last.retry_after_s)
-        )
+        raise from_outcome(last.outcome, f"{last.reason} (tried: {tried})", last.retry_after_s)
 
     async def _baked(self, raster: str) -> tuple[EncodedImage, tuple[StageReceipt, ...]]:
         """The baked image; with the request's words where the route wants them, they can be set, and it is in
@@ -163,6 +163,7 @@ class Chain:
             deadline=self.deadline.earlier_by(RASTER_RESERVE_MS),
             deterministic=self.decision.deterministic,
             weight=self.decision.weight,
+            spend=self.spend,
         )
         worded, stages = await attempt(work, self.clients, self.fleet)
         return worded if fills else await self.rasters.framed(worded, *size, job.encoding), stages
@@ -177,11 +178,6 @@ class Chain:
         now_s = time.monotonic()
         remaining_ms = self.deadline.earlier_by(RASTER_RESERVE_MS).remaining_ms(now_s)
         return still_works(words, remaining_ms, self.fleet.snapshot(now_s, self.job.asset))
-
-    def _with_costs(self, error: ApiError) -> ApiError:
-        for failure in self.failures:
-            error.spent(failure.plan.models[0], failure.cost_usd)
-        return error
 
 
 def _failure(plan: Plan, error: errors.RenderError, started_s: float) -> Failure:

@@ -233,6 +233,7 @@ def _facts(name: str, spec: ModelSpec) -> ModelFacts:
                 default_width=spec.default_width,
                 default_height=spec.default_height,
                 deterministic=spec.is_deterministic,
+                billed_when_sent=True,
                 prior_overhead_ms=spec.expected_ms,
                 **common,
             )

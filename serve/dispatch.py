@@ -4,6 +4,7 @@ Knows the policy engine and model clients. Knows nothing of HTTP or Ray.
 """
 
 import asyncio
+import functools
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
@@ -73,7 +74,10 @@ class Dispatcher:
         except ApiError as error:
             error.route = decision.route
             missed_ms = None if error.own_limit else decision.budget_ms
-            self._observer.refused(decision.route, error.code, _elapsed_ms(job), error.costs_usd, missed_ms)
+            self._observer.refused(decision.route, error.code, _elapsed_ms(job), missed_ms)
+            raise
+        except asyncio.CancelledError:
+            self._observer.refused(decision.route, Outcome.CANCELLED.value, _elapsed_ms(job))
             raise
         answer = Answer(
             images=tuple(outcome.image for outcome in outcomes),
@@ -108,27 +112,27 @@ class Dispatcher:
             error = from_outcome(Outcome.REFUSED_CAPACITY, str(reached), reached.retry_after_s)
             error.own_limit = True
             raise error
-        cost_usd = 0.0
         try:
-            outcomes = await self._images(job, decision, on_partial)
-            cost_usd = sum(outcome.cost_usd for outcome in outcomes)
-            return outcomes
-        except ApiError as error:
-            cost_usd = sum(error.costs_usd.values())
-            raise
+            return await self._images(job, decision, on_partial)
         finally:
-            self._limits.finished(decision.limits, cost_usd, time.monotonic())
+            self._limits.finished(decision.limits, time.monotonic())
 
     async def _images(
         self, job: ImageJob, decision: Decision, on_partial: PartialSink | None
     ) -> list[ImageOutcome]:
         budget_ms = self._default_budget_ms if decision.budget_ms is None else decision.budget_ms
         deadline = Deadline.after(budget_ms, job.arrived_s)
+        spend = functools.partial(self._spend, decision)
         chains = [
-            Chain(job, decision, deadline, seed, self._clients, self._fleet, self._rasters, on_partial)
+            Chain(job, decision, deadline, seed, self._clients, self._fleet, self._rasters, spend, on_partial)
             for seed in job.seeds
         ]
         return await _together([self._traced(chain) for chain in chains])
+
+    def _spend(self, decision: Decision, model: str, usd: float) -> None:
+        """Counted when a call ends, not when the request does: its caller may have left by then."""
+        self._limits.spend(decision.limits, usd, time.monotonic())
+        self._observer.spent(decision.route, model, usd)
 
     async def _traced(self, chain: Chain) -> ImageOutcome:
         with open_span(
@@ -154,11 +158,7 @@ async def _together(work: Sequence[Coroutine[Any, Any, ImageOutcome]]) -> list[I
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(each) for each in work]
     except* ApiError as failed:
-        error = next(error for error in failed.exceptions if isinstance(error, ApiError))
-        for task in tasks:
-            if not task.cancelled() and task.exception() is None:
-                error.spent(task.result().model, task.result().cost_usd)
-        raise error from None
+        raise next(error for error in failed.exceptions if isinstance(error, ApiError)) from None
     return [task.result() for task in tasks]
 
 

@@ -36,9 +36,9 @@ OUTCOMES: Mapping[Outcome, HttpError] = {
 
 @dataclass(slots=True)
 class ApiError(Exception):
-    """What a caller is told. `code` is stable; `param` names the offending field. `costs_usd` is what was
-    spent by model before it came to this; callers are not told. `own_limit`: a limit of the caller's route or
-    tenant was reached, nothing here was short. `route` is where the request had come, if it had."""
+    """What a caller is told. `code` is stable; `param` names the offending field. `own_limit`:
+    a limit of the caller's route or tenant was reached, nothing here was short. `route` is where the request
+    had come, if it had."""
 
     status: int
     code: str
@@ -46,15 +46,11 @@ class ApiError(Exception):
     type: str = "invalid_request_error"
     param: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    costs_usd: dict[str, float] = field(default_factory=dict)
     own_limit: bool = False
     route: str | None = None
 
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.message}"
-
-    def spent(self, model: str, cost_usd: float) -> None:
-        self.costs_usd[model] = self.costs_usd.get(model, 0.0) + cost_usd
 
     def body(self) -> dict[str, dict[str, str | None]]:
         told = {"message": self.message, "type": self.type, "code": self.code, "param": self.param}

@@ -46,6 +46,7 @@ class Fleet:
     ) -> None:
         self.gates = gates or Gates({})
         self.routers = 1
+        self._facts = facts
         self._latency = LatencyModel(facts)
         self._breakers = {name: Breaker() for name in facts}
         self._loads: dict[str, list[ModelLoad]] = {name: [] for name in facts}
@@ -62,6 +63,11 @@ class Fleet:
         self._breakers[stage.model].started(now_s)
         run_ms = stage.predicted_ms - stage.wait_ms
         return Sent(stage, waited_ms, now_s, self._latency.sent(stage.model, run_ms, now_s))
+
+    def usd_of_a_call_left(self, model: str) -> float:
+        """What a call costs that was sent and is waited for no more. A provider may go on with it."""
+        facts = self._facts[model]
+        return facts.usd_per_image if facts.billed_when_sent else 0.0
 
     def succeeded(self, sent: Sent, receipt: StageReceipt, now_s: float) -> None:
         model = sent.stage.model

@@ -1,6 +1,5 @@
 """What is counted, and through which means: Ray's metrics on a cluster, nothing in a test."""
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from ray.serve import metrics as ray_metrics
@@ -17,16 +16,13 @@ class Observer(Protocol):
 
     def finished(self, receipt: Receipt) -> None: ...
 
-    def refused(
-        self,
-        route: str,
-        outcome: str,
-        total_ms: float,
-        costs_usd: Mapping[str, float] | None = None,
-        budget_ms: float | None = None,
-    ) -> None:
-        """`costs_usd` is what was spent all the same, by model; `budget_ms` the budget that was missed, None
-        where there was none or the caller's own limit was reached."""
+    def refused(self, route: str, outcome: str, total_ms: float, budget_ms: float | None = None) -> None:
+        """`budget_ms` is the budget that was missed, None where there was none or the caller's own limit was
+        reached."""
+        ...
+
+    def spent(self, route: str, model: str, usd: float) -> None:
+        """What a call of `model` cost, told when it ends, whatever becomes of the request."""
         ...
 
     def shadowed(self, route: str, model: str, outcome: str, total_ms: float) -> None: ...
@@ -50,14 +46,10 @@ class NoObserver:
     def finished(self, receipt: Receipt) -> None:
         return None
 
-    def refused(
-        self,
-        route: str,
-        outcome: str,
-        total_ms: float,
-        costs_usd: Mapping[str, float] | None = None,
-        budget_ms: float | None = None,
-    ) -> None:
+    def refused(self, route: str, outcome: str, total_ms: float, budget_ms: float | None = None) -> None:
+        return None
+
+    def spent(self, route: str, model: str, usd: float) -> None:
         return None
 
     def shadowed(self, route: str, model: str, outcome: str, total_ms: float) -> None:
@@ -156,30 +148,19 @@ class RayObserver:
             for substitution in image.substitutions:
                 failed, outcome = substitution.models[0], substitution.outcome
                 self._count(self._substitutions, 1, route=route, model=failed, outcome=outcome)
-                if substitution.cost_usd:
-                    self._count(self._cost_usd, substitution.cost_usd, route=route, model=failed)
             for stage in image.stages:
                 self._queue_ms.observe(stage.queue_ms, {"model": stage.model})
                 if stage.gpu_s:
                     self._count(self._gpu_seconds, stage.gpu_s, model=stage.model)
-                if stage.cost_usd:
-                    self._count(self._cost_usd, stage.cost_usd, route=route, model=stage.model)
 
-    def refused(
-        self,
-        route: str,
-        outcome: str,
-        total_ms: float,
-        costs_usd: Mapping[str, float] | None = None,
-        budget_ms: float | None = None,
-    ) -> None:
-        for model, cost_usd in (costs_usd or {}).items():
-            if cost_usd:
-                self._count(self._cost_usd, cost_usd, route=route, model=model)
+    def refused(self, route: str, outcome: str, total_ms: float, budget_ms: float | None = None) -> None:
         self._count(self._requests, 1, route=route, model="none", outcome=outcome)
         self._duration_ms.observe(max(total_ms, 0.001), {"route": route, "outcome": outcome})
         if budget_ms is not None and outcome not in NOT_OURS:
             self._count(self._budget, 1, route=route, met="false")
+
+    def spent(self, route: str, model: str, usd: float) -> None:
+        self._count(self._cost_usd, usd, route=route, model=model)
 
     def shadowed(self, route: str, model: str, outcome: str, total_ms: float) -> None:
         self._shadow_ms.observe(max(total_ms, 0.001), {"route": route, "model": model, "outcome": outcome})

@@ -5,6 +5,7 @@ what it took and how it ended is kept.
 """
 
 import asyncio
+import functools
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -60,6 +61,7 @@ class Shadows:
             deadline=Deadline.after(decision.budget_ms or BUDGET_MS, began_s),
             deterministic=decision.deterministic,
             weight=decision.weight,
+            spend=functools.partial(self._observer.spent, decision.route),
         )
         outcome = Outcome.OK
         with open_span(telemetry.tracer, telemetry.SPAN_SHADOW) as span:

@@ -24,7 +24,7 @@ def test_the_example_is_a_config_with_its_policy() -> None:
 def test_what_things_end_as_are_outcomes() -> None:
     outcomes = {names(row[1])[0] for row in rows(section(TEXT, "What things end as").own)}
     assert outcomes <= {outcome.value for outcome in Outcome}
-    assert len(outcomes) == 6
+    assert len(outcomes) == 7
 
 
 def test_the_alias_is_that_of_the_example() -> None:

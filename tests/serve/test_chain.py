@@ -52,7 +52,7 @@ def chain(
     }
     deadline = Deadline.after(budget_ms, job.arrived_s)
     shelf = RasterShelf(Path())
-    return Chain(job, decision, deadline, 7, clients, fleet or Fleet(facts), shelf, on_partial)
+    return Chain(job, decision, deadline, 7, clients, fleet or Fleet(facts), shelf, on_partial=on_partial)
 
 
 async def test_an_attempt_ends_early_enough_for_the_next_candidate() -> None:

@@ -32,20 +32,17 @@ def ideogram_model(api: IdeogramStandIn, model: str, **fields: Any) -> dict[str,
 @dataclass(slots=True)
 class Observed(NoObserver):
     receipts: list[Receipt] = field(default_factory=list)
-    refusals: list[tuple[str, str, dict[str, float]]] = field(default_factory=list)
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+    costs: list[tuple[str, str, float]] = field(default_factory=list)
 
     def finished(self, receipt: Receipt) -> None:
         self.receipts.append(receipt)
 
-    def refused(
-        self,
-        route: str,
-        outcome: str,
-        total_ms: float,
-        costs_usd: Mapping[str, float] | None = None,
-        budget_ms: float | None = None,
-    ) -> None:
-        self.refusals.append((route, outcome, dict(costs_usd or {})))
+    def refused(self, route: str, outcome: str, total_ms: float, budget_ms: float | None = None) -> None:
+        self.refusals.append((route, outcome))
+
+    def spent(self, route: str, model: str, usd: float) -> None:
+        self.costs.append((route, model, usd))
 
 
 @dataclass(slots=True)

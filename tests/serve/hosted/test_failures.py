@@ -6,7 +6,6 @@ from typing import Any
 import openai
 import pytest
 
-from serve import telemetry as of_router
 from tests.deployments.hosted import ideogram_standin, openai_standin
 from tests.deployments.hosted.ideogram_standin import IdeogramStandIn
 from tests.deployments.hosted.openai_standin import OpenAIStandIn
@@ -111,11 +110,10 @@ async def falls_back(
         answered_by_fallback(receipt, outcome, cost_usd)
         assert len(api.calls) == 1
         assert service.fleet("hosted")["breaker"] == ("open" if outcome == "model_gone" else "closed")
+        assert service.observed.costs == ([("strict", "hosted", cost_usd)] if cost_usd else [])
     counted = captured.everything()
     assert KEY not in counted
     assert "lighthouse" not in captured.log.getvalue()
-    costs = captured.series[of_router.METRIC_COST_USD].values
-    assert costs == ([(cost_usd, {"route": "strict", "model": "hosted"})] if cost_usd else [])
 
 
 REFUSALS: dict[str, tuple[str, Behaviour, float]] = {
@@ -143,8 +141,10 @@ async def test_a_content_policy_s_refusal_goes_on_only_where_the_route_says_so(
             await asked(service, captured)
         assert caught.value.code == "content_refused"
         assert caught.value.message.startswith("Error code: 400")
-        assert service.observed.refusals == [("strict", "content_refused", {"hosted": cost_usd})]
+        assert service.observed.refusals == [("strict", "content_refused")]
         answered_by_fallback(await asked(service, captured, "lenient"), "content_refused", cost_usd)
+        paid = [(route, "hosted", cost_usd) for route in ("strict", "lenient") if cost_usd]
+        assert service.observed.costs == paid
         assert service.fleet("hosted")["breaker"] == "closed"
     assert KEY not in captured.everything() + str(caught.value.body)
 

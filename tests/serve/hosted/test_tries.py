@@ -116,7 +116,8 @@ async def test_every_image_that_was_paid_for_counts_when_a_request_fails(
     async with served("default: {model: hosted}", {"hosted": spec}) as service:
         with pytest.raises(openai.InternalServerError):
             await service.client.images.generate(prompt="a lighthouse")
-    assert service.observed.refusals == [("default", "model_error", {"hosted": PRICE})]
+    assert service.observed.refusals == [("default", "model_error")]
+    assert service.observed.costs == [("default", "hosted", PRICE)]
 
 
 async def test_what_a_failed_attempt_cost_counts_against_the_route_s_limit(
@@ -171,4 +172,36 @@ async def test_siblings_of_an_image_that_failed_are_paid_for(openai_api: OpenAIS
         made.set()
         with pytest.raises(openai.InternalServerError):
             await asking
-    assert service.observed.refusals == [("default", "model_error", {"hosted": PRICE})]
+    assert service.observed.refusals == [("default", "model_error")]
+    assert service.observed.costs == [("default", "hosted", PRICE)]
+
+
+async def test_a_caller_who_leaves_pays_for_what_the_provider_was_asked(
+    openai_api: OpenAIStandIn, captured: Captured
+) -> None:
+    """Otherwise leaving early would be a way around the limit."""
+    openai_api.behaviours.append(Hang())
+    policy = f"default: {{model: hosted, fallback: [own], limits: {{usd_per_hour: {0.5 * PRICE}}}}}"
+    spec = openai_model(openai_api, "dall-e-3", **FIELDS)
+    async with served(policy, {"hosted": spec, "own": OWN}) as service:
+        asking = asyncio.create_task(asked(service, captured))
+        while not openai_api.calls:  # noqa: ASYNC110 - the stand-in tells no event
+            await asyncio.sleep(0.005)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert service.observed.costs == [("default", "hosted", PRICE)]
+        with pytest.raises(openai.RateLimitError):
+            await asked(service, captured)
+    assert service.observed.refusals == [("default", "cancelled"), ("default", "refused_capacity")]
+
+
+async def test_a_shadow_s_image_is_paid_for(openai_api: OpenAIStandIn, captured: Captured) -> None:
+    """But counts against nobody's limit."""
+    policy = f"default: {{model: own, shadow: {{model: hosted, share_ratio: 1}}, limits: {{usd_per_hour: {PRICE / 2}}}}}"
+    spec = openai_model(openai_api, "dall-e-3", **FIELDS)
+    async with served(policy, {"hosted": spec, "own": OWN}) as service:
+        for _ in range(2):
+            assert (await asked(service, captured)).cost_usd == 0
+            await asyncio.gather(*service.gateway.dispatcher.shadows._running)
+        assert service.observed.costs == [("default", "hosted", PRICE)] * 2
