@@ -198,7 +198,8 @@ async def test_a_caller_who_leaves_pays_for_what_the_provider_was_asked(
 
 async def test_a_shadow_s_image_is_paid_for(openai_api: OpenAIStandIn, captured: Captured) -> None:
     """But counts against nobody's limit."""
-    policy = f"default: {{model: own, shadow: {{model: hosted, share_ratio: 1}}, limits: {{usd_per_hour: {PRICE / 2}}}}}"
+    limits = f"{{usd_per_hour: {PRICE / 2}}}"
+    policy = f"default: {{model: own, shadow: {{model: hosted, share_ratio: 1}}, limits: {limits}}}"
     spec = openai_model(openai_api, "dall-e-3", **FIELDS)
     async with served(policy, {"hosted": spec, "own": OWN}) as service:
         for _ in range(2):
