@@ -174,5 +174,5 @@ def _upload(name: str, data: bytes) -> Part:
 def _json(response: httpx2.Response) -> object:
     try:
         return response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         return None

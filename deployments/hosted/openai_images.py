@@ -75,7 +75,7 @@ class OpenAICalls:
             raise meaning(self._provider, self._spec.model, refusal, self._retired_on) from None
         except openai.APIConnectionError as error:
             return Answer(failure=broken_off(self._provider, error.__cause__ or error))
-        except (openai.OpenAIError, httpx2.HTTPError, ValueError):
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError, RecursionError):
             return Answer(failure=self._unreadable())
         return self._answer(response)
 

@@ -143,6 +143,8 @@ class BatchWorker:
             work = validate if chore.chore is Chore.VALIDATE else put_together
             await asyncio.to_thread(work, self._work, chore, time.time())
         except asyncio.CancelledError:
+            # The thread works on, but what it ends with counts only while its token does.
+            self._work.queue.leave(chore)
             raise
         except Exception:
             logger.exception("%s of %s failed; it will be tried again", chore.chore.value, chore.batch.id)

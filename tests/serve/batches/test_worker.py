@@ -1,8 +1,10 @@
 import asyncio
 import json
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +169,32 @@ async def test_stopping_gives_lines_back_and_the_next_start_goes_on_at_once(tmp_
     async with working(open_work(tmp_path, first_hangs)):
         batch = await until(work, ended)
     assert (batch.completed, sorted(rendered)) == (3, ["a", "b", "hangs"])
+
+
+async def test_stopping_gives_a_file_back_that_is_being_read(tmp_path: Path) -> None:
+    """The thread that reads it cannot be stopped: what it finds in the end is nobody's business any more."""
+    begun, go_on, read = threading.Event(), threading.Event(), threading.Event()
+
+    class SlowBodies(Bodies):
+        def lines(self, name: str, longest_bytes: int) -> Iterator[bytes]:
+            begun.set()
+            go_on.wait(20)
+            yield from super().lines(name, longest_bytes)
+            read.set()
+
+    work = open_work(tmp_path)
+    add(work, line("a"), line("b"))
+    try:
+        async with working(replace(work, bodies=SlowBodies(f"file://{tmp_path}/files"))):
+            await asyncio.to_thread(begun.wait, 20)
+        async with working(open_work(tmp_path)):
+            batch = await until(work, ended)
+    finally:
+        go_on.set()
+    await asyncio.to_thread(read.wait, 20)
+    assert (batch.status, batch.completed, batch.total) == (BatchStatus.COMPLETED, 2, 2)
+    assert [each["custom_id"] for each in result(work, batch.output_file_id)] == ["a", "b"]
+    assert work.store.batch("b", None) == batch
 
 
 async def test_leases_are_extended_while_a_line_takes_longer(tmp_path: Path) -> None:

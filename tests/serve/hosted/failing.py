@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from PIL import Image
 
 from serve import metrics
 from serve.schemas import Receipt
@@ -33,6 +34,7 @@ model_routing:
 default: {model: own}
 """
 OWN = {"kind": "echo"}
+OWN_EDITOR = {"kind": "echo", "capability": "edit"}
 
 FIELDS = {"expected_ms": 100, "retries": 0, "pricing": {"usd_per_image": PRICE}}
 
@@ -40,6 +42,7 @@ BROKEN_PNG = painting("x", 1024, 1024)[:-200]
 WRONG_TYPE = b"<html>an error page</html>"
 UNREADABLE = Say(b'{"data": [{"b64_json": "%%%"}]}')
 NO_JSON = Say(b"{truncated")
+NESTED = Say(b"[" * 100_000)
 NO_DATA = Say(b'{"created": 1, "data": []}')
 
 
@@ -61,17 +64,33 @@ class Captured:
 
 
 async def asked(
-    service: Served, captured: Captured, asset: str = "strict", max_latency_ms: float = 30_000
+    service: Served,
+    captured: Captured,
+    asset: str = "strict",
+    max_latency_ms: float = 30_000,
+    edits: bool = False,
 ) -> Receipt:
     """One request through the official client; its receipt. What it saw is kept for the search."""
     options = {"asset": asset, "seed": 1, "max_latency_ms": max_latency_ms}
-    raw = await service.client.images.with_raw_response.generate(
-        prompt="a lighthouse", size="256x256", extra_body={"atelier": options}
-    )
+    images = service.client.images.with_raw_response
+    if edits:
+        room = ("room.png", painting("a room", 256, 256), "image/png")
+        hole = ("mask.png", _half_transparent(), "image/png")
+        raw = await images.edit(image=room, mask=hole, prompt="a lighthouse", extra_body={"atelier": options})
+    else:
+        raw = await images.generate(prompt="a lighthouse", size="256x256", extra_body={"atelier": options})
     captured.answers.append(raw.text + repr(raw.headers))
     receipt = Receipt.model_validate(json.loads(raw.text)["atelier"])
     captured.observer.finished(receipt)
     return receipt
+
+
+def _half_transparent() -> bytes:
+    mask = Image.new("RGBA", (256, 256), (0, 0, 0, 255))
+    mask.paste((0, 0, 0, 0), (0, 0, 128, 256))
+    data = io.BytesIO()
+    mask.save(data, "PNG")
+    return data.getvalue()
 
 
 def answered_by_fallback(receipt: Receipt, outcome: str, cost_usd: float) -> None:

@@ -18,15 +18,16 @@ from tests.deployments.hosted.standin import (
     Refuse,
     Say,
     StandIn,
-    painting,
 )
 from tests.serve.hosted.failing import (
     BROKEN_PNG,
     FIELDS,
     IMPATIENT_MS,
+    NESTED,
     NO_DATA,
     NO_JSON,
     OWN,
+    OWN_EDITOR,
     POLICY,
     PRICE,
     UNREADABLE,
@@ -44,6 +45,7 @@ OPENAI_FAILURES: dict[str, tuple[Behaviour, str, float]] = {
     "no image": (Paint(WRONG_TYPE), "model_error", PRICE),
     "unreadable image": (UNREADABLE, "model_error", PRICE),
     "no JSON": (NO_JSON, "model_error", PRICE),
+    "nested JSON": (NESTED, "model_error", PRICE),
     "text": (Say(b"hello", "text/plain"), "model_error", PRICE),
     "no data": (NO_DATA, "model_error", PRICE),
     "400": (openai_standin.INVALID, "unsupported", 0.0),
@@ -64,6 +66,7 @@ IDEOGRAM_FAILURES: dict[str, tuple[Behaviour, str, float]] = {
     "broken image": (Paint(BROKEN_PNG), "model_error", PRICE),
     "no image": (Paint(WRONG_TYPE), "model_error", PRICE),
     "no JSON": (NO_JSON, "model_error", PRICE),
+    "nested JSON": (NESTED, "model_error", PRICE),
     "no data": (NO_DATA, "model_error", PRICE),
     "expired link": (ideogram_standin.EXPIRED_LINK, "model_error", PRICE),
     "foreign link": (ideogram_standin.FOREIGN_LINK, "model_error", PRICE),
@@ -95,6 +98,24 @@ async def test_ideogram_fails(
     await falls_back(ideogram_api, spec, captured, behaviour, outcome, cost_usd)
 
 
+@pytest.mark.parametrize("failure", OPENAI_FAILURES)
+async def test_an_edit_at_openai_fails(openai_api: OpenAIStandIn, captured: Captured, failure: str) -> None:
+    behaviour, outcome, cost_usd = OPENAI_FAILURES[failure]
+    spec = openai_model(openai_api, "gpt-image-2", **FIELDS)
+    await falls_back(openai_api, spec, captured, behaviour, outcome, cost_usd, edits=True)
+    assert [call.path for call in openai_api.calls] == ["/v1/images/edits"]
+
+
+@pytest.mark.parametrize("failure", IDEOGRAM_FAILURES)
+async def test_an_edit_at_ideogram_fails(
+    ideogram_api: IdeogramStandIn, captured: Captured, failure: str
+) -> None:
+    behaviour, outcome, cost_usd = IDEOGRAM_FAILURES[failure]
+    spec = ideogram_model(ideogram_api, "V_3", **FIELDS)
+    await falls_back(ideogram_api, spec, captured, behaviour, outcome, cost_usd, edits=True)
+    assert [call.path for call in ideogram_api.calls] == ["/v1/ideogram-v3/edit"]
+
+
 async def falls_back(
     api: StandIn,
     spec: dict[str, Any],
@@ -102,11 +123,12 @@ async def falls_back(
     behaviour: Behaviour,
     outcome: str,
     cost_usd: float,
+    edits: bool = False,
 ) -> None:
     api.behaviours.append(behaviour)
-    async with served(POLICY, {"hosted": spec, "own": OWN}) as service:
+    async with served(POLICY, {"hosted": spec, "own": OWN_EDITOR if edits else OWN}) as service:
         patience_ms = IMPATIENT_MS if isinstance(behaviour, Hang) else 30_000
-        receipt = await asked(service, captured, max_latency_ms=patience_ms)
+        receipt = await asked(service, captured, max_latency_ms=patience_ms, edits=edits)
         answered_by_fallback(receipt, outcome, cost_usd)
         assert len(api.calls) == 1
         assert service.fleet("hosted")["breaker"] == ("open" if outcome == "model_gone" else "closed")
@@ -115,6 +137,8 @@ async def falls_back(
     assert KEY not in counted
     assert "lighthouse" not in captured.log.getvalue()
 
+
+EDITORS = frozenset({"gpt-image-2", "V_3"})
 
 REFUSALS: dict[str, tuple[str, Behaviour, float]] = {
     "dall-e-3 prompt": ("dall-e-3", openai_standin.CONTENT_POLICY, 0.0),
@@ -125,9 +149,12 @@ REFUSALS: dict[str, tuple[str, Behaviour, float]] = {
 }
 
 
-@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize(
+    ("refusal", "edits"),
+    [(name, edits) for name, (model, *_) in REFUSALS.items() for edits in sorted({False, model in EDITORS})],
+)
 async def test_a_content_policy_s_refusal_goes_on_only_where_the_route_says_so(
-    openai_api: OpenAIStandIn, ideogram_api: IdeogramStandIn, captured: Captured, refusal: str
+    openai_api: OpenAIStandIn, ideogram_api: IdeogramStandIn, captured: Captured, refusal: str, edits: bool
 ) -> None:
     model, behaviour, cost_usd = REFUSALS[refusal]
     if model.startswith("V_"):
@@ -136,39 +163,16 @@ async def test_a_content_policy_s_refusal_goes_on_only_where_the_route_says_so(
     else:
         api, spec = openai_api, openai_model(openai_api, model, **FIELDS)
     api.behaviours += [behaviour, behaviour]
-    async with served(POLICY, {"hosted": spec, "own": OWN}) as service:
+    async with served(POLICY, {"hosted": spec, "own": OWN_EDITOR if edits else OWN}) as service:
         with pytest.raises(openai.BadRequestError) as caught:
-            await asked(service, captured)
+            await asked(service, captured, edits=edits)
         assert caught.value.code == "content_refused"
         assert caught.value.message.startswith("Error code: 400")
         assert service.observed.refusals == [("strict", "content_refused")]
-        answered_by_fallback(await asked(service, captured, "lenient"), "content_refused", cost_usd)
+        answered_by_fallback(
+            await asked(service, captured, "lenient", edits=edits), "content_refused", cost_usd
+        )
         paid = [(route, "hosted", cost_usd) for route in ("strict", "lenient") if cost_usd]
         assert service.observed.costs == paid
         assert service.fleet("hosted")["breaker"] == "closed"
     assert KEY not in captured.everything() + str(caught.value.body)
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "outcome"),
-    [
-        (openai_standin.DOWN, "model_error"),
-        (openai_standin.RATE_LIMIT, "refused_capacity"),
-        (Paint(BROKEN_PNG), "model_error"),
-        (openai_standin.GONE, "model_gone"),
-    ],
-)
-async def test_an_edit_falls_back_to_who_can_edit(
-    openai_api: OpenAIStandIn, behaviour: Behaviour, outcome: str
-) -> None:
-    openai_api.behaviours.append(behaviour)
-    models = {
-        "hosted": openai_model(openai_api, "gpt-image-2", **FIELDS),
-        "own": {"kind": "echo", "capability": "edit"},
-    }
-    async with served("default: {model: hosted, fallback: [own]}", models) as service:
-        await service.client.images.edit(image=("a.png", painting("a", 64, 64), "image/png"), prompt="a fox")
-    (receipt,) = service.observed.receipts
-    (substitution,) = receipt.images[0].substitutions
-    assert (receipt.model, substitution.models, substitution.outcome) == ("own", ["hosted"], outcome)
-    assert [call.path for call in openai_api.calls] == ["/v1/images/edits"]
