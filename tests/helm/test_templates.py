@@ -5,10 +5,8 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
-from routing.types import Outcome
-from serve import proxies, telemetry
+from serve import proxies
 from tests.helm.cross_checks import matches
 from tests.helm.rendering import (
     NAMESPACE,
@@ -20,57 +18,7 @@ from tests.helm.rendering import (
     render,
     render_text,
 )
-
-COLLECTOR = {"otelCollector": {"enabled": True, "exporter": {"endpoint": "http://tempo:4318"}}}
-
-
-def _collector(values: Object | None = None) -> Object:
-    config = one(render(merged(COLLECTOR, values or {})), "ConfigMap", "atelier-otel")["data"]["config.yaml"]
-    document: Object = yaml.safe_load(config)
-    return document
-
-
-def test_collector_pipeline_is_wired() -> None:
-    config = _collector()
-    for pipeline in config["service"]["pipelines"].values():
-        for part in ("receivers", "processors", "exporters"):
-            assert set(pipeline[part]) <= set(config[part])
-    assert config["service"]["pipelines"]["traces"]["processors"][0] == "memory_limiter"
-    assert set(config["service"]["extensions"]) == set(config["extensions"])
-
-
-def test_collector_keeps_what_the_application_marks() -> None:
-    """Names of attributes and outcomes are the application's; a renamed one would drop traces in silence."""
-    policies = {p["name"]: p for p in _collector()["processors"]["tail_sampling"]["policies"]}
-    assert policies["substituted"]["boolean_attribute"]["key"] == telemetry.ATTR_SUBSTITUTED
-    outcomes = policies["not-ok"]["string_attribute"]
-    assert outcomes["key"] == telemetry.ATTR_OUTCOME
-    boring = {Outcome.OK, Outcome.CANCELLED, Outcome.CONTENT_REFUSED, Outcome.UNSUPPORTED}
-    assert set(outcomes["values"]) == {outcome.value for outcome in Outcome} - boring
-
-
-def test_collector_samples_as_told() -> None:
-    sampling = {"slowerThanMs": 2500, "othersPercent": 0.5, "decisionWaitSeconds": 7}
-    tail = _collector({"otelCollector": {"tailSampling": sampling}})["processors"]["tail_sampling"]
-    policies = {p["name"]: p for p in tail["policies"]}
-    assert tail["decision_wait"] == "7s"
-    assert policies["slow"]["latency"]["threshold_ms"] == 2500
-    assert policies["share-of-the-rest"]["probabilistic"]["sampling_percentage"] == 0.5
-
-
-def test_collector_restarts_with_its_config() -> None:
-    def checksum(values: Object) -> str:
-        deployment = one(render(merged(COLLECTOR, values)), "Deployment")
-        value: str = deployment["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
-        return value
-
-    assert checksum({}) != checksum({"otelCollector": {"tailSampling": {"slowerThanMs": 1}}})
-
-
-def test_pods_send_traces_to_the_collector() -> None:
-    for where, pod in pod_templates([one(render(COLLECTOR), "RayService")]):
-        env = {e["name"]: e.get("value") for e in pod["spec"]["containers"][0]["env"]}
-        assert env["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://atelier-otel.studio.svc:4318", where
+from tests.helm.test_collector import COLLECTOR, collector_config
 
 
 def _reachable(objects: list[Object], labels: dict[str, str], port: int) -> list[Any]:
@@ -248,9 +196,9 @@ def test_an_audit_reports_to_where_prometheus_looks() -> None:
     container = one(objects, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
     env = {each["name"]: each["value"] for each in container["env"]}
     assert env["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://atelier-otel.studio.svc:4318"
-    pipeline = _collector(AUDIT)["service"]["pipelines"]["metrics"]
+    pipeline = collector_config(AUDIT)["service"]["pipelines"]["metrics"]
     assert (pipeline["receivers"], pipeline["exporters"]) == (["otlp"], ["prometheus"])
-    port = _collector(AUDIT)["exporters"]["prometheus"]["endpoint"].rsplit(":", 1)[1]
+    port = collector_config(AUDIT)["exporters"]["prometheus"]["endpoint"].rsplit(":", 1)[1]
     collector = one(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     assert {"name": "audits", "containerPort": int(port)} in collector["ports"]
     monitor = one(objects, "PodMonitor", "atelier-otel")["spec"]["podMetricsEndpoints"]
