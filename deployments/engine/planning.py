@@ -14,23 +14,39 @@ Filter, order, fill:
    benchmarks/engine_slo.py measures the three orders.
 4. Others of the leader's shape fill its batch up to the cap, as long as the leader is still on time at the
    pace of the larger batch.
-5. Who has no deadline lets shorter requests go first until its patience is over: those take the places of
-   longer ones, and the longest leave the batch where the rest gains by it (`worth_sharing`). So that a
-   steady stream of short ones stops nobody, the one that came first of those that have yielded for
-   `yields_ratio` times what they take alone (background work excepted) takes part in every step. Only that
-   one: in a rush of short ones a batch full of long ones would make all of them wait.
+5. Who has ample time until its deadline, or until its patience is over, lets shorter requests take its
+   place; and until `yields_ratio` times what it takes alone has passed (background work: always) it leaves
+   the batch where the rest gains by it (`worth_sharing`). After that it fills places that are left: smaller
+   batches render fewer images a second, and a queue that grows must not make them smaller still. So that a
+   steady stream of short ones stops nobody, of those that have waited so long the first keeps its place.
 """
 
+import functools
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from deployments.engine.work import Batch, Costs, Order, Plan, Refusal, Rules, Standing
+from deployments.engine.work import Batch, Costs, Order, Plan, Refusal, Rules, Shape, Standing
 
 _TOLERANCE_S = 1e-9
 
 WORTHWHILE_RATIO = 1.1
 """So much faster the rest of a batch must progress before somebody steps aside for it."""
+
+AMPLE_RATIO = 2.0
+"""Who has a deadline lets others go first while it could be done so many times as much later as it still
+needs in a full batch. With less, requests that come later make some of the long ones late; so, as many are
+on time as if nobody let others go first (benchmarks/engine_slo.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Costs of one plan, during which they do not change: each is worked out once."""
+
+    step_s: Callable[[Shape, int], float]
+    decode_s: Callable[[Shape], float]
+    cap: Callable[[Shape], int]
 
 
 def plan(queue: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> Plan:
@@ -39,12 +55,14 @@ def plan(queue: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) ->
     Every request of the batch is in the queue, not cancelled and not refused; the batch holds one shape
     and at most `costs.cap(shape)` requests. Ties are broken by arrival.
     """
+    costs = _Asked(functools.cache(costs.step_s), functools.cache(costs.decode_s), functools.cache(costs.cap))
     alive = [one for one in queue if not one.cancelled]
     refused = _hopeless(alive, costs, now_s)
     alive = _without(alive, refused)
-    given_up: dict[int, float] = {}
+    given_up: Mapping[int, float] = {}
+    spare_s: Mapping[int, float] = {}
     if rules.order is not Order.ARRIVAL:
-        given_up = _given_up(alive, costs, now_s, rules)
+        given_up, spare_s = _forecast(alive, costs, now_s, rules)
         shed = [Refusal(one.number, given_up[one.number]) for one in alive if _may_shed(one, given_up)]
         alive = _without(alive, shed)
         refused += shed
@@ -53,7 +71,7 @@ def plan(queue: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) ->
     ordered = sorted(
         alive, key=lambda one: (not one.alone, one.number in given_up, *_rank(one, costs, now_s, rules))
     )
-    return Plan(_fill(ordered, ordered[0].number in given_up, costs, now_s, rules), refused)
+    return Plan(_fill(ordered, ordered[0].number in given_up, spare_s, costs, now_s, rules), refused)
 
 
 def needed_s(one: Standing, costs: Costs, batch: int = 1) -> float:
@@ -68,21 +86,25 @@ def due_s(one: Standing, rules: Rules) -> float:
     return one.arrived_s + (rules.background_patience_s if one.background else rules.patience_s)
 
 
-def worth_sharing(window: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> Sequence[Standing]:
-    """The part of the batch `window` that runs: all, or all but the longest of those that can wait.
+def worth_sharing(
+    window: Sequence[Standing], leaving: Sequence[Standing], costs: Costs
+) -> Sequence[Standing]:
+    """The part of the batch `window` that runs: all, or all but the last few of those that are `leaving`.
 
     A step advances each member by 1 / steps of its work. A delay hurts the more, the less time a request
     takes alone, so progress counts by 1 / steps as well: the sum of 1 / steps² per second is compared.
     Among equals the full batch is always best, as long as a larger batch renders more images a second.
     """
-    waiting = _by_length(window, costs, now_s, rules)
-    best, best_rate = window, WORTHWHILE_RATIO * _progress(window, costs)
-    for kept in range(len(waiting)):
-        gone = {one.number for one in waiting[kept:]}
-        rest = [one for one in window if one.number not in gone]
-        if rest and (rate := _progress(rest, costs)) > best_rate:
-            best, best_rate = rest, rate
-    return best
+    inside = {one.number for one in window}
+    last_first = [one for one in reversed(leaving) if one.number in inside]
+    progress, size = sum(1 / one.steps**2 for one in window), len(window)
+    gone, best_rate = 0, WORTHWHILE_RATIO * _per_s(progress, window[0].shape, size, costs)
+    for left, one in enumerate(last_first, start=1):
+        progress -= 1 / one.steps**2
+        if left < size and (rate := _per_s(progress, window[0].shape, size - left, costs)) > best_rate:
+            gone, best_rate = left, rate
+    numbers = {one.number for one in last_first[:gone]}
+    return [one for one in window if one.number not in numbers]
 
 
 def _hopeless(alive: Sequence[Standing], costs: Costs, now_s: float) -> list[Refusal]:
@@ -96,31 +118,46 @@ def _hopeless(alive: Sequence[Standing], costs: Costs, now_s: float) -> list[Ref
     ]
 
 
-def _given_up(alive: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> dict[int, float]:
-    """The fewest requests without which the rest is on time, with the time each was predicted to take.
+def _forecast(
+    alive: Sequence[Standing], costs: Costs, now_s: float, rules: Rules
+) -> tuple[Mapping[int, float], Mapping[int, float]]:
+    """The fewest requests without which the rest is on time, with the time each was predicted to take; and,
+    where that is nobody, how much later each of those with a deadline may be done without making it, or any
+    that is due after it, late.
 
     Work is counted as if it ran in full batches, which is the best that can be hoped for. Requests
     without a deadline, or not refusable, take their share of the machine but are never given up.
     """
     given_up: dict[int, float] = {}
     kept: list[tuple[float, int]] = []
+    images: list[tuple[Standing, float]] = []
     ends_s = now_s
     for one in sorted(alive, key=lambda one: (due_s(one, rules), one.number)):
         cap = max(1, costs.cap(one.shape))
         work_s = one.steps_left * costs.step_s(one.shape, cap) / cap
         ends_s += work_s
+        image_s = ends_s + costs.decode_s(one.shape)
+        images.append((one, image_s))
         if one.deadline_s is None or not one.refusable:
             continue
         heapq.heappush(kept, (-work_s, one.number))
-        image_s = ends_s + costs.decode_s(one.shape)
         if _is_late(image_s, one.deadline_s):
             negative_work_s, longest = heapq.heappop(kept)
             ends_s += negative_work_s
             given_up[longest] = image_s - now_s
-    return given_up
+    return given_up, {} if given_up else _spare_s(images)
 
 
-def _may_shed(one: Standing, given_up: dict[int, float]) -> bool:
+def _spare_s(images: Sequence[tuple[Standing, float]]) -> dict[int, float]:
+    spare_s, least_s = {}, math.inf
+    for one, image_s in reversed(images):
+        if one.deadline_s is not None:
+            least_s = min(least_s, one.deadline_s - image_s)
+            spare_s[one.number] = least_s
+    return spare_s
+
+
+def _may_shed(one: Standing, given_up: Mapping[int, float]) -> bool:
     return one.number in given_up and one.steps_done == 0
 
 
@@ -132,11 +169,16 @@ def _rank(one: Standing, costs: Costs, now_s: float, rules: Rules) -> tuple[floa
             first = due_s(one, rules) - now_s - needed_s(one, costs)
         case Order.ARRIVAL:
             first = 0.0
-    return (first, *_arrival(one))
+    return (first, one.arrived_s, one.number)
 
 
 def _fill(
-    ordered: Sequence[Standing], leader_is_given_up: bool, costs: Costs, now_s: float, rules: Rules
+    ordered: Sequence[Standing],
+    leader_is_given_up: bool,
+    spare_s: Mapping[int, float],
+    costs: Costs,
+    now_s: float,
+    rules: Rules,
 ) -> Batch:
     leader = ordered[0]
     cap = max(1, costs.cap(leader.shape))
@@ -152,45 +194,70 @@ def _fill(
     if not leader.steady and room < width:
         company = [one for one in company if not one.steady]
     members: Sequence[Standing] = company[:room]
-    if rules.order is not Order.ARRIVAL and not leader.alone:
-        members = worth_sharing(_shorter_first(company, costs, now_s, rules)[:room], costs, now_s, rules)
+    if rules.order is not Order.ARRIVAL and not leader.alone and _differ(company):
+        patient, leaving = _patient(company, spare_s, costs, now_s, rules)
+        members = worth_sharing(_in_turn(company, patient)[:room], leaving, costs)
     if not any(one.steady for one in members):
         return Batch(leader.shape, _numbers(members))
     return Batch(leader.shape, _numbers(company[: 1 if leader.alone else width]), width)
 
 
-def _shorter_first(company: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> list[Standing]:
-    """Those without a deadline change places among themselves: who insists, then the shortest."""
-    waiting = _by_length(company, costs, now_s, rules)
-    can_wait = {one.number for one in waiting}
-    insisting = [one for one in company if one.deadline_s is None and one.number not in can_wait]
-    in_turn = iter([*insisting, *waiting])
-    return [next(in_turn) if one.deadline_s is None else one for one in company]
+def _differ(company: Sequence[Standing]) -> bool:
+    """Among equals nobody has a reason to step aside."""
+    return len({(one.steps, one.background) for one in company}) > 1
 
 
-def _by_length(requests: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> list[Standing]:
-    """Those that can wait, background work after all others, the shortest first."""
-    patient = [one for one in requests if one.deadline_s is None and now_s < due_s(one, rules)]
-    yielded = [one for one in patient if _has_yielded(one, costs, now_s, rules)]
-    insists = min(yielded, key=_arrival, default=None)
-    waiting = (one for one in patient if one is not insists)
-    return sorted(waiting, key=lambda one: (one.background, one.steps, *_arrival(one)))
+def _in_turn(company: Sequence[Standing], patient: Sequence[Standing]) -> list[Standing]:
+    """The patient change places among themselves."""
+    theirs = {one.number for one in patient}
+    next_one = iter(patient)
+    return [next(next_one) if one.number in theirs else one for one in company]
 
 
-def _has_yielded(one: Standing, costs: Costs, now_s: float, rules: Rules) -> bool:
+def _patient(
+    company: Sequence[Standing],
+    spare_s: Mapping[int, float],
+    costs: Costs,
+    now_s: float,
+    rules: Rules,
+) -> tuple[Sequence[Standing], Sequence[Standing]]:
+    """Those that have ample time in the order in which they take their places, and those of them, in the
+    same order, that may leave the batch.
+
+    First comes who has waited longest of those that have waited long enough; then background work after all
+    others, the shortest first.
+    """
+    patient = [one for one in company if _has_time(one, spare_s, costs, now_s, rules)]
+    waited = [one for one in patient if _has_waited(one, costs, now_s, rules)]
+    first = min(waited, key=lambda one: _turn(one, rules), default=None)
+    others = [one for one in patient if one is not first]
+    others.sort(key=lambda one: (one.background, one.steps, *_turn(one, rules)))
+    stay = {one.number for one in waited}
+    in_turn = others if first is None else [first, *others]
+    return in_turn, [one for one in others if one.number not in stay]
+
+
+def _has_time(one: Standing, spare_s: Mapping[int, float], costs: Costs, now_s: float, rules: Rules) -> bool:
+    if one.deadline_s is None:
+        return now_s < due_s(one, rules)
+    in_company_s = needed_s(one, costs, max(1, costs.cap(one.shape)))
+    return spare_s.get(one.number, 0.0) > AMPLE_RATIO * in_company_s
+
+
+def _has_waited(one: Standing, costs: Costs, now_s: float, rules: Rules) -> bool:
     """Long enough. On a guess everybody has: where no step was seen, no time is known that it takes alone."""
     alone_s = one.steps * costs.step_s(one.shape, 1)
     return not one.background and now_s >= one.arrived_s + rules.yields_ratio * alone_s
 
 
-def _arrival(one: Standing) -> tuple[float, int]:
-    return one.arrived_s, one.number
+def _turn(one: Standing, rules: Rules) -> tuple[float, float, int]:
+    return due_s(one, rules), one.arrived_s, one.number
 
 
-def _progress(batch: Sequence[Standing], costs: Costs) -> float:
+def _per_s(progress: float, shape: Shape, batch: int, costs: Costs) -> float:
     """Infinite where nothing is known of the time that a step takes."""
-    step_s = costs.step_s(batch[0].shape, len(batch))
-    return sum(1 / one.steps**2 for one in batch) / step_s if step_s > 0 else math.inf
+    step_s = costs.step_s(shape, batch)
+    return progress / step_s if step_s > 0 else math.inf
 
 
 def _numbers(members: Sequence[Standing]) -> tuple[int, ...]:

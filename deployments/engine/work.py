@@ -81,9 +81,9 @@ class Order(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Rules:
     """`patience_s`: a request without a deadline is ordered as if it were due that long after it came;
-    `background_patience_s` for those that nobody waits for. `yields_ratio`: until
-    then it lets shorter ones go first, but insists on its place, one request at a time, once that many times
-    as long has passed as its own steps take alone.
+    `background_patience_s` for those that nobody waits for. `yields_ratio`: it
+    leaves a batch for the sake of shorter ones until that many times as long has passed as its own steps take
+    alone; after that the first of those that have waited so long keeps its place, the others take what is left.
 
     `steady_width`: a batch that holds a steady request is padded to this many requests, always.
     """
@@ -91,7 +91,7 @@ class Rules:
     order: Order = Order.DEADLINE
     patience_s: float = 30.0
     background_patience_s: float = 300.0
-    yields_ratio: float = 2.0
+    yields_ratio: float = 1.0
     steady_width: int = 4
 
 

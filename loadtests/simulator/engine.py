@@ -161,7 +161,7 @@ class StepEngine:
         last_s = now_s + (steps - 1) * pace_s
         if not (self._all_in_time(now_s, pace_s) and self._none_given_up(last_s, steps - 1)):
             return False
-        if not self._none_steps_aside(now_s):
+        if not self._none_steps_aside():
             return False
         self._batch = list(self._jobs)
         self._run_steps, self._step_s = steps, pace_s
@@ -175,12 +175,13 @@ class StepEngine:
             for job in self._jobs
         )
 
-    def _none_steps_aside(self, now_s: float) -> bool:
-        """Now, and so at each later step: with time there are fewer that could."""
-        if len({job.steps_done + job.steps_left for job in self._jobs}) == 1:
+    def _none_steps_aside(self) -> bool:
+        """Even if everybody had the time to, now or at a later step: nothing is gained by leaving out the
+        longest, however many, so nothing is by leaving out any others."""
+        batch = sorted((job.standing() for job in self._jobs), key=lambda one: one.steps)
+        if batch[0].steps == batch[-1].steps:
             return True
-        batch = [job.standing() for job in self._jobs]
-        return len(worth_sharing(batch, self._costs, now_s, self._rules)) == len(batch)
+        return len(worth_sharing(batch, batch, self._costs)) == len(batch)
 
     def _none_given_up(self, at_s: float, steps_done: int) -> bool:
         """Whether the plan, which adds up work in full batches, would find everybody on time then; it does

@@ -40,18 +40,14 @@ def test_requests_join_and_leave_at_step_boundaries(make_engine: MakeEngine) -> 
     gate = Gate()
     denoiser = FakeDenoiser(step_s=lambda shape, rows: 1.0, wait=gate)
     engine = make_engine(denoiser)
-    due_s = time.monotonic() + 1000
-    long = engine.submit(ask("long", steps=6, deadline_s=due_s))
+    early = engine.submit(ask("early", steps=4))
     assert gate.reached.wait(WAIT_S)
-    short = engine.submit(ask("short", steps=2, deadline_s=due_s + 1))
-    until(lambda: (entry := engine._desk.get(short[0])) is not None and entry.prepared_s is not None)
+    late = engine.submit(ask("late", steps=4))
+    until(lambda: (entry := engine._desk.get(late[0])) is not None and entry.prepared_s is not None)
     gate.open()
-    result(short)
-    result(long)
-    assert denoiser.batches[0] == ("long",)
-    assert ("long", "short") in denoiser.batches
-    assert denoiser.batches[-1] == ("long",)
-    assert len(denoiser.batches) == 6
+    result(late)
+    result(early)
+    assert denoiser.batches == [("early",), *[("early", "late")] * 3, ("late",)]
 
 
 def test_different_shapes_never_share_a_call(make_engine: MakeEngine) -> None:

@@ -129,8 +129,8 @@ def test_first_come_order_gives_nobody_up() -> None:
 
 def test_without_deadlines_the_long_step_aside_for_the_short() -> None:
     """A step of two takes 0.3 s, of one 0.2 s: without the long one the short one is done in 2/3 the time."""
-    assert chosen(standing(1, steps=30), standing(2, steps=4)) == (2,)
-    assert chosen(standing(1, steps=29, steps_done=1), standing(2, steps=4)) == (2,)
+    assert chosen(standing(1, steps=30), standing(2, steps=4), now_s=3.0) == (2,)
+    assert chosen(standing(1, steps=29, steps_done=1), standing(2, steps=4), now_s=3.0) == (2,)
 
 
 def test_where_company_costs_next_to_nothing_nobody_steps_aside() -> None:
@@ -151,22 +151,23 @@ def test_nobody_steps_aside_for_its_like() -> None:
 
 def test_the_long_take_no_place_from_the_short() -> None:
     long = [standing(number, steps=30) for number in range(4)]
-    assert chosen(*long, standing(8, steps=4), standing(9, steps=4)) == (8, 9)
+    assert chosen(*long, standing(8, steps=4), standing(9, steps=4), now_s=5.0) == (8, 9)
 
 
-def test_who_has_waited_for_twice_its_own_time_steps_aside_no_more() -> None:
+def test_who_has_waited_for_its_own_time_steps_aside_no_more() -> None:
     """Alone, 30 steps take 6 s; it came after 1 s."""
-    queue = [standing(1, steps=30), standing(2, steps=4, arrived_s=12.0)]
-    assert chosen(*queue, now_s=12.9) == (2,)
-    assert chosen(*queue, now_s=13.1) == (1, 2)
+    queue = [standing(1, steps=30), standing(2, steps=4, arrived_s=6.0)]
+    assert chosen(*queue, now_s=6.9) == (2,)
+    assert chosen(*queue, now_s=7.1) == (1, 2)
 
 
-def test_of_those_that_have_waited_only_the_first_steps_aside_no_more() -> None:
-    """A rush of short ones is not stuck behind a batch full of long ones."""
+def test_of_those_that_have_waited_only_the_first_takes_a_place_from_the_short() -> None:
+    """The others fill what is left: a rush of short ones is not stuck behind a batch full of long ones, and
+    no place stays empty."""
     long = [standing(number, steps=30) for number in range(1, 5)]
-    short = [standing(number, steps=4, arrived_s=25.0) for number in (8, 9)]
-    assert chosen(*long, *short, now_s=25.5) == (1, 8, 9)
-    assert chosen(*long[1:], *short, now_s=25.5) == (2, 8, 9)
+    short = [standing(number, steps=4, arrived_s=25.0) for number in (7, 8, 9)]
+    assert chosen(*long, *short, now_s=25.5) == (1, 7, 8, 9)
+    assert chosen(*long[1:], *short[:2], now_s=25.5) == (2, 7, 8, 3)
 
 
 def test_who_is_out_of_patience_steps_aside_no_more() -> None:
@@ -180,8 +181,19 @@ def test_background_work_steps_aside_for_as_long_as_its_patience() -> None:
     assert chosen(*queue, now_s=301.5) == (1, 2)
 
 
-def test_who_has_a_deadline_steps_aside_for_nobody() -> None:
-    assert chosen(standing(1, steps=30, deadline_s=500.0), standing(2, steps=4)) == (2, 1)
+def test_who_has_ample_time_until_its_deadline_steps_aside_too() -> None:
+    """In full batches the short one is done at 5.5 s and the long one at 9.25 s, which needs 15 s from step
+    to step: twice that is left until 39.25 s."""
+    short = standing(2, steps=4)
+    assert chosen(standing(1, steps=30, deadline_s=39.5), short, now_s=5.0) == (2,)
+    assert chosen(standing(1, steps=30, deadline_s=39.0), short, now_s=5.0) == (2, 1)
+
+
+def test_nobody_steps_aside_where_somebody_who_is_due_later_has_no_time_to_spare() -> None:
+    ample, short = standing(1, steps=30, deadline_s=60.0), standing(2, steps=4, deadline_s=80.0)
+    scarce = [standing(number, steps=30, arrived_s=4.0, deadline_s=61.0) for number in range(3, 9)]
+    assert chosen(ample, short, now_s=5.0) == (2,)
+    assert chosen(ample, short, *scarce, now_s=5.0) == (1, 3, 4, 5)
 
 
 def test_an_unhurried_long_request_does_not_slow_a_short_one_with_a_deadline() -> None:
@@ -190,5 +202,5 @@ def test_an_unhurried_long_request_does_not_slow_a_short_one_with_a_deadline() -
 
 def test_slack_order_counts_the_work_that_is_left() -> None:
     """Due at the same time; the one with more steps left has less to spare."""
-    queue = [standing(1, steps=2, deadline_s=60.0), standing(2, steps=20, deadline_s=60.0)]
+    queue = [standing(1, steps=2, deadline_s=16.0), standing(2, steps=20, deadline_s=16.0)]
     assert chosen(*queue, rules=Rules(order=Order.SLACK)) == (2, 1)

@@ -136,8 +136,8 @@ def test_nobody_starves(cap: int, pressure: float, seed: int) -> None:
 )
 @settings(max_examples=25, deadline=None)
 def test_the_short_do_not_starve_the_long(cap: int, many: int, pressure: float, seed: int) -> None:
-    """However many short requests keep coming, the first of the long ones that have yielded for twice their
-    own time runs at every step, so one after another gets done."""
+    """However many short requests keep coming, the first of the long ones that have yielded for their own
+    time runs at every step, so one after another gets done."""
     rng = random.Random(seed)
     costs = FixedCosts(fixed_s=0.1, per_request_s=0.1, caps={SMALL: cap})
     rules = Rules(patience_s=10_000.0)
