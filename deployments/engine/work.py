@@ -81,9 +81,9 @@ class Order(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Rules:
     """`patience_s`: a request without a deadline is ordered as if it were due that long after it came;
-    `background_patience_s` for those that nobody waits for. `yields_ratio`: it
-    leaves a batch for the sake of shorter ones until that many times as long has passed as its own steps take
-    alone; after that the first of those that have waited so long keeps its place, the others take what is left.
+    `background_patience_s` for those that nobody waits for. `yields_ratio`: it leaves a batch for the sake of
+    shorter ones until that many times as long has passed as its own steps take alone; after that the first of
+    those that have waited so long keeps its place, the others take what is left.
 
     `steady_width`: a batch that holds a steady request is padded to this many requests, always.
     """
