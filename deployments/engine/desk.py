@@ -90,6 +90,7 @@ class Desk:
         self._entries: dict[int, Entry] = {}
         self._arrivals = 0
         self._last_stepped_s: dict[Shape, float] = {}
+        self._last_shape: Shape | None = None
         self._request_work = Mean()
 
     def __len__(self) -> int:
@@ -138,8 +139,9 @@ class Desk:
     def next(self, now_s: float) -> Plan:
         """What to run now. Members of the batch are STEPPING until `stepped`, `did_not_fit` or `failed`."""
         ready = [entry.standing() for entry in self._entries.values() if entry.stage is Stage.READY]
-        decision = plan(ready, self.costs, now_s, self._rules)
+        decision = plan(ready, self.costs, now_s, self._rules, self._last_shape)
         if decision.batch is not None:
+            self._last_shape = decision.batch.shape
             for number in decision.batch.numbers:
                 entry = self._entries[number]
                 entry.stage = Stage.STEPPING

@@ -19,6 +19,8 @@ Filter, order, fill:
    the batch where the rest gains by it (`worth_sharing`). After that it fills places that are left: smaller
    batches render fewer images a second, and a queue that grows must not make them smaller still. So that a
    steady stream of short ones stops nobody, of those that have waited so long the first keeps its place.
+6. A step of one shape keeps the others waiting. If the leader has ample time, the shortest of all shapes
+   leads instead, by turns with the first of those that have waited so long.
 """
 
 import functools
@@ -49,8 +51,10 @@ class _Asked:
     cap: Callable[[Shape], int]
 
 
-def plan(queue: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) -> Plan:
-    """The next batch (None if nobody can run) and who is refused.
+def plan(
+    queue: Sequence[Standing], costs: Costs, now_s: float, rules: Rules, last: Shape | None = None
+) -> Plan:
+    """The next batch (None if nobody can run) and who is refused. `last` is the shape of the step before.
 
     Every request of the batch is in the queue, not cancelled and not refused; the batch holds one shape
     and at most `costs.cap(shape)` requests. Ties are broken by arrival.
@@ -71,7 +75,10 @@ def plan(queue: Sequence[Standing], costs: Costs, now_s: float, rules: Rules) ->
     ordered = sorted(
         alive, key=lambda one: (not one.alone, one.number in given_up, *_rank(one, costs, now_s, rules))
     )
-    return Plan(_fill(ordered, ordered[0].number in given_up, spare_s, costs, now_s, rules), refused)
+    leader = ordered[0]
+    if rules.order is not Order.ARRIVAL:
+        leader = _leader(ordered, last, spare_s, costs, now_s, rules)
+    return Plan(_fill(ordered, leader, leader.number in given_up, spare_s, costs, now_s, rules), refused)
 
 
 def needed_s(one: Standing, costs: Costs, batch: int = 1) -> float:
@@ -172,15 +179,42 @@ def _rank(one: Standing, costs: Costs, now_s: float, rules: Rules) -> tuple[floa
     return (first, one.arrived_s, one.number)
 
 
+def _leader(
+    ordered: Sequence[Standing],
+    last: Shape | None,
+    spare_s: Mapping[int, float],
+    costs: Costs,
+    now_s: float,
+    rules: Rules,
+) -> Standing:
+    """The first, unless it has ample time and there are other shapes: then the shortest of all that have,
+    taking turns with who has waited long enough, because a step of one shape keeps the others waiting."""
+    first = ordered[0]
+    if first.alone or len({one.shape for one in ordered}) == 1:
+        return first
+    if not _has_time(first, spare_s, costs, now_s, rules):
+        return first
+    patient = [one for one in ordered if not one.alone and _has_time(one, spare_s, costs, now_s, rules)]
+    waited = [one for one in patient if _has_waited(one, costs, now_s, rules)]
+    longest = min(waited, key=lambda one: _turn(one, rules), default=None)
+    if longest is not None and longest.shape != last:
+        return longest
+    return min(patient, key=lambda one: (one.background, _alone_s(one, costs), *_turn(one, rules)))
+
+
+def _alone_s(one: Standing, costs: Costs) -> float:
+    return one.steps * costs.step_s(one.shape, 1)
+
+
 def _fill(
     ordered: Sequence[Standing],
+    leader: Standing,
     leader_is_given_up: bool,
     spare_s: Mapping[int, float],
     costs: Costs,
     now_s: float,
     rules: Rules,
 ) -> Batch:
-    leader = ordered[0]
     cap = max(1, costs.cap(leader.shape))
     room = cap
     if leader.alone:

@@ -71,13 +71,24 @@ class Job:
 class StepEngine:
     """`wake_s` is when `advance` must be called next: a boundary where requests end, join or are refused."""
 
-    __slots__ = ("_batch", "_costs", "_jobs", "_rules", "_run_steps", "_started_s", "_step_s", "wake_s")
+    __slots__ = (
+        "_batch",
+        "_costs",
+        "_jobs",
+        "_last_shape",
+        "_rules",
+        "_run_steps",
+        "_started_s",
+        "_step_s",
+        "wake_s",
+    )
 
     def __init__(self, costs: StepCosts, rules: Rules) -> None:
         self._costs = costs
         self._rules = rules
         self._jobs: list[Job] = []
         self._batch: list[Job] = []
+        self._last_shape: Shape | None = None
         self._started_s = 0.0
         self._step_s = 0.0
         self._run_steps = 0
@@ -163,7 +174,7 @@ class StepEngine:
             return False
         if not self._none_steps_aside():
             return False
-        self._batch = list(self._jobs)
+        self._batch, self._last_shape = list(self._jobs), shape
         self._run_steps, self._step_s = steps, pace_s
         return True
 
@@ -202,12 +213,14 @@ class StepEngine:
         return True
 
     def _begin_planned_step(self, now_s: float) -> list[Job]:
-        decided = plan([job.standing() for job in self._jobs], self._costs, now_s, self._rules)
+        queue = [job.standing() for job in self._jobs]
+        decided = plan(queue, self._costs, now_s, self._rules, self._last_shape)
         refused_numbers = {refusal.number for refusal in decided.refused}
         refused = [job for job in self._jobs if job.number in refused_numbers]
         chosen = set(decided.batch.numbers) if decided.batch else set()
         self._batch = [job for job in self._jobs if job.number in chosen]
         if decided.batch:
+            self._last_shape = decided.batch.shape
             self._step_s = self._costs.step_s(decided.batch.shape, len(self._batch))
         self._run_steps = 1
         return refused

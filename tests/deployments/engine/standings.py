@@ -35,9 +35,13 @@ def standing(number: int, steps: int = 10, deadline_s: float | None = None, **ch
 
 
 def chosen(
-    *queue: Standing, now_s: float = 10.0, costs: FixedCosts = ROOMY, rules: Rules = DEFAULT
+    *queue: Standing,
+    now_s: float = 10.0,
+    costs: FixedCosts = ROOMY,
+    rules: Rules = DEFAULT,
+    last: Shape | None = None,
 ) -> tuple[int, ...]:
-    batch = plan(queue, costs, now_s, rules).batch
+    batch = plan(queue, costs, now_s, rules, last).batch
     return batch.numbers if batch else ()
 
 

@@ -1,5 +1,7 @@
 """The plan is a pure function: tables for what it chooses."""
 
+from dataclasses import replace
+
 import pytest
 
 from deployments.engine.planning import plan
@@ -194,6 +196,25 @@ def test_nobody_steps_aside_where_somebody_who_is_due_later_has_no_time_to_spare
     scarce = [standing(number, steps=30, arrived_s=4.0, deadline_s=61.0) for number in range(3, 9)]
     assert chosen(ample, short, now_s=5.0) == (2,)
     assert chosen(ample, short, *scarce, now_s=5.0) == (1, 3, 4, 5)
+
+
+def test_a_short_one_leads_before_a_long_one_of_another_shape() -> None:
+    long, short = standing(1, steps=30, shape=LARGE), standing(2, steps=4)
+    assert chosen(long, short, now_s=3.0) == (2,)
+    assert chosen(replace(long, deadline_s=80.0), replace(short, deadline_s=90.0), now_s=3.0) == (2,)
+    assert chosen(replace(long, deadline_s=20.0), short, now_s=3.0) == (1,)
+
+
+def test_who_has_waited_takes_turns_with_other_shapes() -> None:
+    long, short = standing(1, steps=30, shape=LARGE), standing(2, steps=4, arrived_s=9.5)
+    assert chosen(long, short, last=SMALL) == (1,)
+    assert chosen(long, short, last=LARGE) == (2,)
+    assert chosen(long, standing(3, steps=2, shape=LARGE, arrived_s=9.0), last=LARGE) == (1, 3)
+
+
+def test_out_of_patience_a_request_leads_until_it_is_done() -> None:
+    long, short = standing(1, steps=30, shape=LARGE), standing(2, steps=4, arrived_s=31.0)
+    assert chosen(long, short, now_s=31.5, last=LARGE) == (1,)
 
 
 def test_an_unhurried_long_request_does_not_slow_a_short_one_with_a_deadline() -> None:

@@ -34,17 +34,18 @@ def jump(arrivals, known):
 
 def step_by_step(arrivals, known):
     waiting = [job(number, *each) for number, each in enumerate(arrivals)]
-    present, ends, now_s = [], [], 0.0
+    present, ends, now_s, last = [], [], 0.0, None
     while waiting or present:
         if not present:
             now_s = max(now_s, waiting[0].arrived_s)
         while waiting and waiting[0].arrived_s <= now_s + 1e-9:
             present.append(waiting.pop(0))
-        decided = plan([each.standing() for each in present], known, now_s, RULES)
+        decided = plan([each.standing() for each in present], known, now_s, RULES, last)
         ends += [(refusal.number, now_s, False) for refusal in decided.refused]
         present = [each for each in present if each.number not in {r.number for r in decided.refused}]
         if decided.batch is None:
             continue
+        last = decided.batch.shape
         now_s += known.step_s(decided.batch.shape, len(decided.batch.numbers))
         for each in present:
             each.steps_left -= each.number in decided.batch.numbers
