@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from deployments.engine.costs import CostModel, Mean
-from deployments.engine.planning import needed_s, plan
+from deployments.engine.planning import plan
+from deployments.engine.timing import needed_s
 from deployments.engine.work import Batch, Plan, Refusal, Rules, Shape, Standing
 
 PROBE_AFTER_S = 10.0

@@ -10,7 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from deployments.engine.planning import plan, worth_sharing
+from deployments.engine.courtesy import worth_sharing
+from deployments.engine.planning import plan
 from deployments.engine.work import Rules, Shape, Standing
 
 NEVER = math.inf
