@@ -4,13 +4,14 @@ No threads, no clock, no tensors: every method is told the time and returns what
 it on threads, the simulation in virtual time.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from deployments.engine.costs import CostModel, Mean
 from deployments.engine.planning import plan
-from deployments.engine.timing import needed_s
+from deployments.engine.timing import alone_s, needed_s
 from deployments.engine.work import Batch, Plan, Refusal, Rules, Shape, Standing
 
 PROBE_AFTER_S = 10.0
@@ -229,24 +230,30 @@ class Desk:
     def _predicted_s(self, entry: Entry) -> float:
         return (
             self.costs.prepare_s(entry.shape)
-            + self._wait_s(entry.shape)
+            + self._wait_s(entry.standing())
             + needed_s(entry.standing(), self.costs, self.batch_for_newcomer(entry.shape))
         )
 
-    def _wait_s(self, shape: Shape | None) -> float:
-        """Work ahead of a newcomer of `shape` (None: of any), as if it ran in full batches.
+    def _wait_s(self, newcomer: Standing | None) -> float:
+        """Predicted work that goes before `newcomer`, or before a request longer than all (None).
 
-        A newcomer joins at a step boundary: while its own shape's batch has room, it waits for other
-        shapes alone.
+        Shorter requests do, as if they ran in full batches, unless it finds a place beside them. Longer ones
+        give way, and those of each other shape take turns with it. Time is taken to be ample for all.
         """
-        by_shape = self._steps_by_shape()
-        if shape is None and len(by_shape) == 1:
-            shape = next(iter(by_shape))
+        limit_s = math.inf if newcomer is None else alone_s(newcomer, self.costs)
+        shorter = self._steps_by_shape(lambda one: alone_s(one, self.costs) <= limit_s)
+        longer = self._steps_by_shape(lambda one: alone_s(one, self.costs) > limit_s)
+        shape = newcomer.shape if newcomer else next(iter(shorter)) if len(shorter) == 1 else None
         total_s = 0.0
-        for other, steps in by_shape.items():
+        for other, steps in shorter.items():
             cap = self.costs.cap(other)
             if other != shape or len(steps) >= cap:
                 total_s += sum(steps) * self._step_share_s(other, min(cap, len(steps)))
+        for other, steps in longer.items():
+            if newcomer and other != shape:
+                batch = min(self.costs.cap(other), len(steps))
+                turns = min(newcomer.steps_left, math.ceil(sum(steps) / batch))
+                total_s += turns * self.costs.step_s(other, batch)
         return total_s
 
     def _work_s(self) -> float:
@@ -259,10 +266,11 @@ class Desk:
         """What one request's step costs in a batch of so many."""
         return self.costs.step_s(shape, batch) / batch
 
-    def _steps_by_shape(self) -> dict[Shape, list[int]]:
+    def _steps_by_shape(self, which: Callable[[Standing], bool] = lambda one: True) -> dict[Shape, list[int]]:
+        """What is left of each request."""
         by_shape: dict[Shape, list[int]] = {}
         for entry in self._entries.values():
-            if not entry.cancelled and entry.steps_left:
+            if not entry.cancelled and entry.steps_left and which(entry.standing()):
                 by_shape.setdefault(entry.shape, []).append(entry.steps_left)
         return by_shape
 

@@ -138,6 +138,18 @@ def test_admission_predicts_the_wait_and_the_work() -> None:
     assert admitted(books, steps=5).predicted_s == pytest.approx(4 * 2 / 4 + 5)
 
 
+def test_longer_ones_are_predicted_to_give_way() -> None:
+    """Of the same shape with their places, of another by turns: its steps take four times as long."""
+    books = desk()
+    for _ in range(8):
+        admitted(books, steps=10)
+    assert admitted(books, steps=2).predicted_s == pytest.approx(2)
+    books = desk()
+    books.admit(OTHER, 10, 0.0)
+    assert admitted(books, steps=2).predicted_s == pytest.approx(2 * 4 + 2)
+    assert admitted(books, steps=80).predicted_s == pytest.approx(10 * 4 + 80)
+
+
 def test_a_cancelled_entry_is_not_in_the_next_batch() -> None:
     books = desk()
     stays, goes = admitted(books), admitted(books)
