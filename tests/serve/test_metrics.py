@@ -94,7 +94,7 @@ async def test_gpu_time_cost_and_a_missed_budget(series: dict[str, Series]) -> N
     receipt = await counted(series, "model_routing: []\ndefault: {model: a, max_latency_ms: 60000}\n")
     [image] = receipt.images
     [stage] = image.stages
-    paid = stage.model_copy(update={"gpu_s": 0.5})
+    paid = stage.model_copy(update={"gpu_s": 0.5, "cost_usd": 0.25})
     late = receipt.model_copy(
         update={
             "total_ms": 300.0,
@@ -104,7 +104,7 @@ async def test_gpu_time_cost_and_a_missed_budget(series: dict[str, Series]) -> N
         }
     )
     observer = RayObserver()
-    observer.finished(late)
+    observer.finished(late)  # costs were told when the calls ended
     observer.spent("default", "a", 0.25)
     observer.spent("default", "a", 0.25)
     observer.flush()

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from PIL import Image
 
 from serve import metrics
 from serve.schemas import Receipt
 from tests.deployments.hosted.standin import Say, painting
-from tests.serve.hosted.gateways import Served
+from tests.serve.hosted.gateways import Served, upload
 from tests.serve.test_metrics import Series
 
 PRICE = 0.04
@@ -74,8 +73,8 @@ async def asked(
     options = {"asset": asset, "seed": 1, "max_latency_ms": max_latency_ms}
     images = service.client.images.with_raw_response
     if edits:
-        room = ("room.png", painting("a room", 256, 256), "image/png")
-        hole = ("mask.png", _half_transparent(), "image/png")
+        room = ("room.png", upload("RGB"), "image/png")
+        hole = ("mask.png", upload("RGBA"), "image/png")
         raw = await images.edit(image=room, mask=hole, prompt="a lighthouse", extra_body={"atelier": options})
     else:
         raw = await images.generate(prompt="a lighthouse", size="256x256", extra_body={"atelier": options})
@@ -83,14 +82,6 @@ async def asked(
     receipt = Receipt.model_validate(json.loads(raw.text)["atelier"])
     captured.observer.finished(receipt)
     return receipt
-
-
-def _half_transparent() -> bytes:
-    mask = Image.new("RGBA", (256, 256), (0, 0, 0, 255))
-    mask.paste((0, 0, 0, 0), (0, 0, 128, 256))
-    data = io.BytesIO()
-    mask.save(data, "PNG")
-    return data.getvalue()
 
 
 def answered_by_fallback(receipt: Receipt, outcome: str, cost_usd: float) -> None:

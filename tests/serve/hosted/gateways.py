@@ -1,11 +1,13 @@
 """A gateway whose models are hosted: real HTTP application, policy, replicas and adapters without Ray."""
 
 import contextlib
+import io
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import openai
+from PIL import Image
 
 from deployments.client import LocalModelClient
 from deployments.replica import ModelReplica
@@ -72,3 +74,13 @@ async def served(policy: str, models: Mapping[str, Any], **more: Any) -> AsyncIt
     finally:
         for replica in replicas.values():
             await replica._model.close()
+
+
+def upload(mode: str) -> bytes:
+    """A grey picture; with transparency, one whose left half may change."""
+    image = Image.new(mode, (512, 512), (90, 90, 90, 255)[: len(mode)])
+    if mode == "RGBA":
+        image.paste((0, 0, 0, 0), (0, 0, 256, 512))
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return data.getvalue()

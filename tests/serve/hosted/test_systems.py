@@ -11,7 +11,7 @@ from PIL import Image
 from tests.deployments.hosted.ideogram_standin import IdeogramStandIn
 from tests.deployments.hosted.openai_standin import OpenAIStandIn
 from tests.deployments.hosted.standin import StandIn, colour_of
-from tests.serve.hosted.gateways import ideogram_model, openai_model, served
+from tests.serve.hosted.gateways import ideogram_model, openai_model, served, upload
 
 PROMPT = "a lighthouse at dawn"
 
@@ -175,16 +175,6 @@ async def test_a_variation_is_a_remix_without_words(ideogram_api: IdeogramStandI
     async with served("default: {model: ideogram}", models) as service:
         await service.client.images.create_variation(image=("room.png", upload("RGB"), "image/png"))
     assert [call.path for call in ideogram_api.calls] == ["/v1/ideogram-v3/remix"]
-
-
-def upload(mode: str) -> bytes:
-    """A grey picture; with transparency, one whose left half may change."""
-    image = Image.new(mode, (512, 512), (90, 90, 90, 255)[: len(mode)])
-    if mode == "RGBA":
-        image.paste((0, 0, 0, 0), (0, 0, 256, 512))
-    data = io.BytesIO()
-    image.save(data, "PNG")
-    return data.getvalue()
 
 
 async def test_several_images_are_several_calls_side_by_side(openai_api: OpenAIStandIn) -> None:
