@@ -5,7 +5,7 @@ it on threads, the simulation in virtual time.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -240,40 +240,54 @@ class Desk:
         Shorter requests do, as if they ran in full batches, unless it finds a place beside them. Longer ones
         give way, and those of each other shape take turns with it. Time is taken to be ample for all.
         """
-        limit_s = math.inf if newcomer is None else alone_s(newcomer, self.costs)
-        shorter = self._steps_by_shape(lambda one: alone_s(one, self.costs) <= limit_s)
-        longer = self._steps_by_shape(lambda one: alone_s(one, self.costs) > limit_s)
-        shape = newcomer.shape if newcomer else next(iter(shorter)) if len(shorter) == 1 else None
+        shorter = self._active()
+        turns_s = 0.0
+        if newcomer is not None:
+            limit_s = alone_s(newcomer, self.costs)
+            longer = [entry for entry in shorter if alone_s(entry.standing(), self.costs) > limit_s]
+            gives_way = {entry.number for entry in longer}
+            shorter = [entry for entry in shorter if entry.number not in gives_way]
+            turns_s = self._turns_s(newcomer, longer)
+        by_shape = _steps_by_shape(shorter)
+        shape = newcomer.shape if newcomer else next(iter(by_shape)) if len(by_shape) == 1 else None
+        return turns_s + sum(
+            self._full_batches_s(other, steps)
+            for other, steps in by_shape.items()
+            if other != shape or len(steps) >= self.costs.cap(other)
+        )
+
+    def _turns_s(self, newcomer: Standing, longer: Sequence[Entry]) -> float:
+        """A step of each other shape for each step of the newcomer, as long as there are any."""
         total_s = 0.0
-        for other, steps in shorter.items():
-            cap = self.costs.cap(other)
-            if other != shape or len(steps) >= cap:
-                total_s += sum(steps) * self._step_share_s(other, min(cap, len(steps)))
-        for other, steps in longer.items():
-            if newcomer and other != shape:
-                batch = min(self.costs.cap(other), len(steps))
+        for shape, steps in _steps_by_shape(longer).items():
+            if shape != newcomer.shape:
+                batch = min(self.costs.cap(shape), len(steps))
                 turns = min(newcomer.steps_left, math.ceil(sum(steps) / batch))
-                total_s += turns * self.costs.step_s(other, batch)
+                total_s += turns * self.costs.step_s(shape, batch)
         return total_s
 
     def _work_s(self) -> float:
-        return sum(
-            sum(steps) * self._step_share_s(shape, min(self.costs.cap(shape), len(steps)))
-            for shape, steps in self._steps_by_shape().items()
-        )
+        by_shape = _steps_by_shape(self._active())
+        return sum(self._full_batches_s(shape, steps) for shape, steps in by_shape.items())
+
+    def _active(self) -> list[Entry]:
+        return [entry for entry in self._entries.values() if not entry.cancelled and entry.steps_left]
+
+    def _full_batches_s(self, shape: Shape, steps: Sequence[int]) -> float:
+        return sum(steps) * self._step_share_s(shape, min(self.costs.cap(shape), len(steps)))
 
     def _step_share_s(self, shape: Shape, batch: int) -> float:
         """What one request's step costs in a batch of so many."""
         return self.costs.step_s(shape, batch) / batch
 
-    def _steps_by_shape(self, which: Callable[[Standing], bool] = lambda one: True) -> dict[Shape, list[int]]:
-        """What is left of each request."""
-        by_shape: dict[Shape, list[int]] = {}
-        for entry in self._entries.values():
-            if not entry.cancelled and entry.steps_left and which(entry.standing()):
-                by_shape.setdefault(entry.shape, []).append(entry.steps_left)
-        return by_shape
-
     def _stand_again(self, batch: Batch) -> None:
         for number in batch.numbers:
             self._entries[number].stage = Stage.READY
+
+
+def _steps_by_shape(entries: Iterable[Entry]) -> dict[Shape, list[int]]:
+    """What is left of each."""
+    by_shape: dict[Shape, list[int]] = {}
+    for entry in entries:
+        by_shape.setdefault(entry.shape, []).append(entry.steps_left)
+    return by_shape

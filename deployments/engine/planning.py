@@ -1,4 +1,4 @@
-"""Which requests take the next denoising step: a pure function of queue, costs and now.
+"""Which requests take the next denoising step: a pure function of queue, costs, now and the last shape.
 
 Filter, order, fill:
 
@@ -162,11 +162,11 @@ def _batch(
     company: Sequence[Standing] = [one for one in ordered if one.shape == leader.shape and not one.alone]
     if not leader.steady and room < width:
         company = [one for one in company if not one.steady]
-    if courtesy is not None:
+    if courtesy is None:
+        members = company[:room]
+    else:
         company = courtesy.in_turn(company)
-    members = company[:room]
-    if courtesy is not None:
-        members = courtesy.staying(members)
+        members = courtesy.staying(company[:room])
     if any(one.steady for one in members):
         return Batch(leader.shape, _numbers(company[:width]), width)
     return Batch(leader.shape, _numbers(members))
